@@ -1,0 +1,76 @@
+"""Kill -9 at random moments of a small training, again and again; it must end in the same parameters.
+
+    python benchmarks/kill_resume.py CONTENT_DIR STYLE_DIR [KILLS]
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+
+SETTINGS = [
+    "data.crop=48",
+    "generator.width=8",
+    "generator.body=16",
+    "generator.num_blocks=1",
+    "discriminator.width=8",
+    "checkpoint_seconds=0.2",
+    "sample_every=100",
+]
+
+
+def main() -> None:
+    content, style = sys.argv[1:3]
+    kills = int(sys.argv[3]) if len(sys.argv) > 3 else 20
+    with tempfile.TemporaryDirectory() as folder:
+
+        def command(out: str) -> list[str]:
+            settings = [part for setting in SETTINGS for part in ("--set", setting)]
+            return [
+                *(sys.executable, "-m", "inkbridge", "train", "--content", content, "--style", style),
+                *("--out", str(Path(folder, out)), "--images", "8000", *settings),
+            ]
+
+        def state(out: str) -> dict:
+            return torch.load(Path(folder, out, "checkpoint.pt"), weights_only=True)
+
+        start = time.perf_counter()
+        subprocess.run(command("whole"), check=True, capture_output=True)
+        seconds = time.perf_counter() - start
+        dice = random.Random(0)
+        done = 0
+        for kill in range(kills):
+            process = subprocess.Popen(command("killed"), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            # Uniform over start-up (imports, decoding, loading) and some seconds of training.
+            time.sleep(dice.uniform(0.2, 4.0 + seconds / kills))
+            ended = process.poll()
+            process.send_signal(signal.SIGKILL)
+            _, errors = process.communicate()
+            if ended not in (None, 0):
+                sys.exit(f"kill {kill + 1}: it had ended with {ended}: {errors.decode()}")
+            checkpoint = Path(folder, "killed", "checkpoint.pt")
+            seen = state("killed")["progress"]["images_seen"] if checkpoint.exists() else 0
+            if seen < done:
+                sys.exit(f"kill {kill + 1}: went back from {done} to {seen} images")
+            done = seen
+            print(f"kill {kill + 1}: {'running' if ended is None else 'finished'}, {seen} images saved", flush=True)
+        subprocess.run(command("killed"), check=True, capture_output=True)
+        whole, killed = state("whole"), state("killed")
+        same = all(
+            torch.equal(value, killed["modules"][name][key])
+            for name, module in whole["modules"].items()
+            for key, value in module.items()
+        )
+    print(f"{kills} kills: parameters {'equal bit for bit' if same else 'DIFFER'}")
+    sys.exit(not same)
+
+
+if __name__ == "__main__":
+    main()

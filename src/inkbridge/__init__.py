@@ -1,0 +1,48 @@
+"""Inkbridge moves the style of one picture culture onto another's pictures.
+
+    import inkbridge
+    inkbridge.load("ukiyo-e").apply("photo.jpg").save("painting.png")
+"""
+
+from typing import TYPE_CHECKING
+
+from inkbridge.errors import (
+    ConfigError,
+    DataError,
+    InkbridgeError,
+    MissingExtraError,
+    PackError,
+    TrainingError,
+)
+
+if TYPE_CHECKING:
+    from inkbridge.catalogue import list_styles
+    from inkbridge.pack import StylePack, load
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ConfigError",
+    "DataError",
+    "InkbridgeError",
+    "MissingExtraError",
+    "PackError",
+    "StylePack",
+    "TrainingError",
+    "__version__",
+    "list_styles",
+    "load",
+]
+
+
+def __getattr__(name: str) -> object:
+    # numpy and ONNX Runtime take a quarter of a second to import; `inkbridge --help` needs neither.
+    if name == "list_styles":
+        from inkbridge.catalogue import list_styles
+
+        return list_styles
+    if name in {"StylePack", "load"}:
+        from inkbridge import pack
+
+        return pack.StylePack if name == "StylePack" else pack.load
+    raise AttributeError(f"module 'inkbridge' has no attribute '{name}'")

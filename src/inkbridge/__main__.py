@@ -1,0 +1,5 @@
+"""python -m inkbridge"""
+
+from inkbridge.cli import main
+
+main()

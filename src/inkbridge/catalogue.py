@@ -1,0 +1,58 @@
+"""Packs by name: the bundled ones and those in the user's folder."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from inkbridge.errors import PackError
+from inkbridge.pack_format import SUFFIX, read_pack
+
+BUNDLED = Path(__file__).parent / "packs"
+
+
+def user_folder() -> Path:
+    """Where the user's own packs are looked for: $INKBRIDGE_PACKS, else ~/.inkbridge/packs."""
+    return Path(os.environ.get("INKBRIDGE_PACKS") or Path.home() / ".inkbridge" / "packs")
+
+
+@dataclass
+class Listed:
+    """One style that can be named."""
+
+    name: str
+    title: str
+    pack: Path
+    bundled: bool
+
+
+def list_styles() -> list[Listed]:
+    """Every style of every pack at hand, the user's own first."""
+    listed = []
+    for folder in (user_folder(), BUNDLED):
+        for path in sorted(folder.glob(f"*{SUFFIX}")):
+            for style in read_pack(path).info.styles:
+                listed.append(Listed(style.name, style.title, path, folder == BUNDLED))
+    return listed
+
+
+def find_pack(name: str) -> tuple[Path, str | None]:
+    """A pack file for a style's name, a pack's name or a path; and the style, if that was named."""
+    if name.endswith(SUFFIX):
+        return Path(name), None
+    for folder in (user_folder(), BUNDLED):
+        if "/" not in name and (folder / f"{name}{SUFFIX}").exists():
+            return folder / f"{name}{SUFFIX}", None
+    styles = list_styles()
+    for style in styles:
+        if style.name == name:
+            return style.pack, name
+    names = [style.name for style in styles]
+    near = difflib.get_close_matches(name, names, 1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    raise PackError(
+        f"Style '{name}' not found.{hint} Here: {', '.join(names) or 'none'}. "
+        f"For a file give a path ending in {SUFFIX}."
+    )

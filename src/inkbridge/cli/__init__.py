@@ -1,0 +1,38 @@
+"""The command line: one file a command, loaded when it is called."""
+
+from __future__ import annotations
+
+import sys
+
+from cyclopts import App, CycloptsError
+
+from inkbridge import __version__
+from inkbridge.errors import InkbridgeError
+
+app = App(
+    name="inkbridge",
+    version=__version__,
+    help="Move the style of one picture culture onto another's pictures.",
+)
+app.command("inkbridge.cli.apply:apply")
+app.command("inkbridge.cli.styles:styles")
+app.command("inkbridge.cli.train:train")
+app.command("inkbridge.cli.export:export")
+
+
+def main() -> None:
+    """Entry point: exit code 0 for success, 1 for an error said in one line, 2 for wrong usage."""
+    tokens = [token for token in sys.argv[1:] if token != "--debug"]
+    debug = len(tokens) < len(sys.argv) - 1
+    try:
+        app(tokens, exit_on_error=False, result_action="sys_exit")
+    except CycloptsError:
+        sys.exit(2)  # cyclopts has printed what is wrong
+    except InkbridgeError as error:
+        if debug:
+            raise
+        print(f"inkbridge: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("inkbridge: stopped.", file=sys.stderr)
+        sys.exit(130)

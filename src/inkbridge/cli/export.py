@@ -1,0 +1,51 @@
+"""inkbridge export"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+
+def export(
+    run: Path,
+    /,
+    *,
+    out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    name: str | None = None,
+    title: str | None = None,
+    license: str = "",
+    data: str = "",
+) -> None:
+    """Make a style pack of a training run.
+
+    Parameters
+    ----------
+    run
+        The run folder given to `inkbridge train --out`.
+    out
+        The pack to write; its name ends in .stylepack.
+    name
+        What people will type after --style (default: from the title).
+    title
+        The style's name for people (default: the one the run was given).
+    license
+        Licence text to put into the pack.
+    data
+        One sentence on the pictures it was trained on.
+    """
+    from inkbridge.errors import MissingExtraError
+
+    try:
+        import torch  # noqa: F401
+    except ImportError:
+        raise MissingExtraError("Exporting", "train") from None
+    from inkbridge.train.export import export_run
+
+    info = export_run(run, out, name=name, title=title, license=license, data=data)
+    difference = info.measured["largest_difference_from_pytorch"]
+    print(
+        f"{out}: {out.stat().st_size / 1e6:.1f} MB, style '{info.styles[0].name}', "
+        f"within {difference:.1e} of PyTorch. Try it: inkbridge apply photo.jpg --style {out} -o out.jpg"
+    )

@@ -1,0 +1,112 @@
+"""inkbridge train"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from inkbridge.train.loop import Report
+
+
+def train(
+    *,
+    content: Path,
+    style: Path,
+    out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    config: Path | None = None,
+    set: Annotated[list[str] | None, Parameter(negative=())] = None,
+    minutes: float | None = None,
+    images: int | None = None,
+    device: str | None = None,
+) -> int:
+    """Train a generator that paints the content in the style. The same command goes on where it stopped.
+
+    Parameters
+    ----------
+    content
+        Folder of pictures like those to be painted.
+    style
+        Folder of pictures in the wanted style.
+    out
+        Run folder: checkpoints, samples, logs.
+    config
+        TOML file of settings.
+    set
+        One setting as key=value; can be repeated.
+    minutes
+        Train for this long (default 60).
+    images
+        Train on this many images instead.
+    device
+        cpu, cuda, ... (default: cuda if there is one).
+    """
+    from inkbridge.errors import ConfigError, MissingExtraError
+
+    if minutes is not None and images is not None:
+        raise ConfigError("Give --minutes or --images, not both.")
+    if min(minutes or 1, images or 1) <= 0:
+        raise ConfigError("--minutes and --images must be more than 0.")
+    try:
+        import torch  # noqa: F401
+    except ImportError:
+        raise MissingExtraError("Training", "train") from None
+    from inkbridge.train.config import load_config
+    from inkbridge.train.loop import Budget
+    from inkbridge.train.loop import train as run_training
+
+    settings = load_config(config, set or [])
+    budget = Budget(images=images) if images is not None else Budget(minutes=minutes or 60.0)
+    print(f"Watch: {out / 'samples'} for pictures, or tensorboard --logdir {out / 'tensorboard'}")
+    with _Display() as display:
+        finished = run_training(content, style, out, settings, budget, display.show, display.say, device)
+    if not finished:
+        print(f"Stopped; saved in {out}. The same command goes on from here.")
+        return 130
+    print(f"Done. Now: inkbridge export {out} -o NAME.stylepack")
+    return 0
+
+
+class _Display:
+    """A live line on a terminal; elsewhere a line every half minute."""
+
+    def __init__(self) -> None:
+        self._live = sys.stderr.isatty()
+        self._last = 0.0
+
+    def __enter__(self) -> _Display:
+        if self._live:
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TextColumn
+
+            self._bar = Progress(BarColumn(), TextColumn("{task.description}"), console=Console(stderr=True))
+            self._bar.start()
+            self._task = self._bar.add_task("starting", total=1.0)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live:
+            self._bar.stop()
+
+    def say(self, sentence: str) -> None:
+        if self._live:
+            self._bar.console.print(sentence, highlight=False, markup=False)
+        else:
+            print(sentence, flush=True)
+
+    def show(self, report: Report) -> None:
+        left = time.strftime("%H:%M:%S", time.gmtime(report.seconds_left))
+        losses = "  ".join(f"{name} {value:.2f}" for name, value in report.losses.items())
+        line = (
+            f"{report.progress:4.0%}  {report.images_seen:,} images  "
+            f"{report.images_per_second:.1f}/s  {left} left"
+        )
+        if self._live:
+            self._bar.update(self._task, completed=report.progress, description=line)
+        elif time.monotonic() - self._last >= 30 or report.progress >= 1.0:
+            self._last = time.monotonic()
+            print(f"{line}  {losses}", flush=True)

@@ -1,0 +1,300 @@
+"""Pictures in and out: the only place that knows pixel conventions.
+
+Outside networks a picture is RGB uint8, H x W x 3. Inside, it is float32, N x 3 x H x W in [-1, 1].
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageCms, ImageOps
+
+from inkbridge.errors import DataError
+
+RGB = npt.NDArray[np.uint8]
+
+MAX_PIXELS = 200_000_000
+"""Pictures with more pixels than this are refused unless the caller raises the cap."""
+
+SUFFIXES = frozenset(
+    [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".tif", ".tiff", ".gif", ".bmp", ".dib"]
+)
+"""File endings that a folder is searched for."""
+
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "GIF", "BMP", "DIB", "MPO")
+
+_WRITE_FORMATS = {
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".jpe": "JPEG",
+    ".jfif": "JPEG",
+    ".png": "PNG",
+    ".webp": "WEBP",
+    ".avif": "AVIF",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".gif": "GIF",
+    ".bmp": "BMP",
+}
+_HAS_NO_ALPHA = frozenset({"JPEG", "BMP", "GIF"})
+_ORIENTATION = 0x0112
+
+
+@dataclass
+class Picture:
+    """A decoded picture with everything that has to come out again with the result."""
+
+    rgb: RGB
+    """H x W x 3 uint8, upright (EXIF orientation already applied)."""
+    alpha: npt.NDArray[np.uint8] | None = None
+    """H x W uint8, or None for an opaque picture."""
+    exif: bytes | None = None
+    """EXIF block with its orientation set to upright."""
+    icc_profile: bytes | None = None
+    """The ICC profile that the RGB values are meant in; None means sRGB."""
+    notes: list[str] = field(default_factory=list)
+    """What decoding had to change, in words for the user."""
+
+
+def read_picture(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Picture:
+    """Read JPEG, PNG, WebP, AVIF, TIFF, GIF (first frame) or BMP.
+
+    Raises DataError for a file that is missing, empty, not a picture, damaged, or larger than
+    `max_pixels`.
+    """
+    path = Path(path)
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist. Check the name.") from None
+    except IsADirectoryError:
+        raise DataError(f"{path} is a folder, not a picture.") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from None
+    if not data:
+        raise DataError(f"{path} is empty (0 bytes). Leave it out or copy it again.")
+    return decode(data, str(path), max_pixels)
+
+
+def decode(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Picture:
+    """Decode the bytes of a picture file; `name` is used in error messages only."""
+    try:
+        with warnings.catch_warnings():
+            # Our own cap below replaces Pillow's, which cannot be lifted for one file alone.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except Image.DecompressionBombError:
+        raise _too_large(name, "more than", max_pixels) from None
+    except Image.UnidentifiedImageError:
+        raise DataError(
+            f"{name} is not a picture that Inkbridge reads (JPEG, PNG, WebP, AVIF, TIFF, GIF, BMP)."
+        ) from None
+    except Exception as error:  # Pillow's plugins raise many kinds on hostile headers
+        raise DataError(f"{name} is damaged and cannot be read: {error}.") from error
+    width, height = image.size
+    if width * height > max_pixels:
+        raise _too_large(name, f"{width} x {height} =", max_pixels, width * height)
+    if width * height == 0:
+        raise DataError(f"{name} has no pixels ({width} x {height}).")
+    notes = _notes_before_decoding(image, data)
+    try:
+        image.load()
+        return _from_loaded(image, notes)
+    except Exception as error:
+        raise DataError(
+            f"{name} is damaged or cut short and cannot be read: {error}. Copy it again or leave it out."
+        ) from error
+
+
+def from_pil(image: Image.Image) -> Picture:
+    """A Picture from a PIL image of any mode."""
+    return _from_loaded(image, [])
+
+
+def _too_large(name: str, size: str, max_pixels: int, pixels: int = 0) -> DataError:
+    found = f"{size} {pixels / 1e6:.0f}" if pixels else f"{size} {max_pixels / 1e6:.0f}"
+    return DataError(
+        f"{name} has {found} million pixels; the limit is {max_pixels / 1e6:.0f} million. "
+        "If you trust the file, raise it with --max-megapixels (max_pixels in Python)."
+    )
+
+
+def _notes_before_decoding(image: Image.Image, data: bytes) -> list[str]:
+    notes = []
+    if getattr(image, "n_frames", 1) > 1 and image.format in {"GIF", "WEBP", "AVIF", "PNG", "TIFF"}:
+        notes.append(f"only the first of {image.n_frames} frames is used")  # type: ignore[attr-defined]
+    if _bits_per_channel(image, data) > 8:
+        notes.append("16 bits a channel become 8")
+    return notes
+
+
+def _bits_per_channel(image: Image.Image, data: bytes) -> int:
+    # Pillow opens 16-bit RGB as 8-bit without a word, so the file header is asked.
+    if image.mode.startswith(("I", "F")):
+        return 16
+    if image.format == "PNG" and len(data) > 24:
+        return int(data[24])
+    if image.format == "TIFF":
+        bits = image.tag_v2.get(258, (8,))  # type: ignore[attr-defined]
+        return max(bits) if isinstance(bits, tuple) else int(bits)
+    return 8
+
+
+def _from_loaded(image: Image.Image, notes: list[str]) -> Picture:
+    exif = image.getexif()
+    icc_profile = image.info.get("icc_profile")
+    image = ImageOps.exif_transpose(image)
+    exif_bytes = None
+    if len(exif):
+        exif.pop(_ORIENTATION, None)
+        exif_bytes = exif.tobytes()
+
+    mode = image.mode
+    if mode.startswith("I") or mode == "F":
+        image = _to_8_bits(image)
+    elif mode == "CMYK" or mode == "LAB":
+        image, icc_profile = _to_srgb(image, icc_profile, mode), None
+        notes.append(f"{mode} becomes RGB")
+    elif mode == "P":
+        image = image.convert("RGBA" if "transparency" in image.info else "RGB")
+    elif (mode in {"L", "1"} and "transparency" in image.info) or mode == "PA":
+        image = image.convert("RGBA")
+    if image.mode in {"L", "LA", "La", "1"} and icc_profile is not None:
+        icc_profile = None  # a gray profile would be wrong on the RGB result
+    alpha = None
+    if image.mode in {"RGBA", "LA", "La", "RGBa", "PA"}:
+        image = image.convert("RGBA")
+        alpha = np.asarray(image.getchannel("A")).copy()
+    rgb = np.asarray(image.convert("RGB")).copy()
+    return Picture(rgb, alpha, exif_bytes, icc_profile, notes)
+
+
+def _to_8_bits(image: Image.Image) -> Image.Image:
+    values = np.asarray(image).astype(np.float64)
+    if image.mode == "F" and values.size and values.max() <= 1.0:
+        values = values * 255.0
+    elif values.size and values.max() > 255.0:
+        values = values / 257.0
+    return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))
+
+
+def _to_srgb(image: Image.Image, icc_profile: bytes | None, mode: str) -> Image.Image:
+    if mode == "LAB":
+        source = ImageCms.createProfile("LAB")
+    elif icc_profile:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(icc_profile))  # type: ignore[assignment]
+    else:
+        return image.convert("RGB")
+    converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    return converted if converted is not None else image.convert("RGB")
+
+
+def check_writable_name(path: str | os.PathLike[str]) -> None:
+    """Raise DataError now, before hours of work, when `path` could not be written later."""
+    path = Path(path)
+    if path.suffix.lower() not in _WRITE_FORMATS:
+        raise DataError(
+            f"{path}: '{path.suffix}' is not a picture ending that Inkbridge writes. "
+            f"Use one of {' '.join(sorted(_WRITE_FORMATS))}."
+        )
+    if path.is_dir():
+        raise DataError(f"{path} is a folder; give the result a file name.")
+
+
+def write_picture(picture: Picture, path: str | os.PathLike[str], quality: int = 95) -> list[str]:
+    """Write a picture in the format of its ending, atomically; returns notes for the user.
+
+    EXIF and ICC profile are written where the format has room for them. Raises DataError when the
+    place cannot be written; then nothing is left there.
+    """
+    path = Path(path)
+    check_writable_name(path)
+    file_format = _WRITE_FORMATS[path.suffix.lower()]
+    notes: list[str] = []
+    image = Image.fromarray(picture.rgb)
+    if picture.alpha is not None:
+        if file_format in _HAS_NO_ALPHA:
+            notes.append(f"{file_format} has no alpha channel: transparent parts lie on white")
+            white = Image.new("RGB", image.size, "white")
+            white.paste(image, mask=Image.fromarray(picture.alpha))
+            image = white
+        else:
+            image.putalpha(Image.fromarray(picture.alpha))
+    options: dict[str, object] = {}
+    if file_format in {"JPEG", "WEBP", "AVIF"}:
+        options["quality"] = quality
+    if file_format == "JPEG":
+        options["subsampling"] = 0  # fine coloured lines suffer visibly from halved chroma
+    if file_format == "TIFF":
+        options["compression"] = "tiff_deflate"
+    if picture.exif and file_format in {"JPEG", "PNG", "WEBP", "AVIF", "TIFF"}:
+        options["exif"] = picture.exif
+    if picture.icc_profile and file_format not in {"GIF", "BMP"}:
+        options["icc_profile"] = picture.icc_profile
+    write_atomically(path, lambda file: image.save(file, format=file_format, **options))  # type: ignore[arg-type]
+    return notes
+
+
+def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Call `write(file)` on a temporary file beside `path`, then rename it into place.
+
+    Raises DataError when the place cannot be written; neither a half file nor the temporary one stays.
+    """
+    temporary = None
+    try:
+        with tempfile.NamedTemporaryFile(
+            dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False
+        ) as file:
+            temporary = Path(file.name)
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error.strerror or error}.") from None
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def find_pictures(folder: str | os.PathLike[str]) -> list[Path]:
+    """All picture files below `folder`, sorted by name; hidden files and folders are left out."""
+    folder = Path(folder)
+    if not folder.exists():
+        raise DataError(f"Folder '{folder}' does not exist. Check the name.")
+    if not folder.is_dir():
+        raise DataError(f"'{folder}' is a file; a folder of pictures is needed here.")
+    found = []
+    for base, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in files:
+            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
+                found.append(Path(base, name))
+    return sorted(found)
+
+
+def to_network(rgb: RGB) -> npt.NDArray[np.float32]:
+    """H x W x 3 uint8 -> 1 x 3 x H x W float32 in [-1, 1]."""
+    scaled = np.ascontiguousarray(rgb.transpose(2, 0, 1)[None], dtype=np.float32)
+    scaled *= np.float32(1 / 127.5)
+    scaled -= np.float32(1)
+    return scaled
+
+
+def from_network(values: npt.NDArray[np.float32]) -> RGB:
+    """3 x H x W float32 in [-1, 1] -> H x W x 3 uint8; values outside are clipped."""
+    scaled = (values.transpose(1, 2, 0) + np.float32(1)) * np.float32(127.5)
+    np.rint(scaled, out=scaled)
+    return np.clip(scaled, 0, 255).astype(np.uint8)

@@ -1,0 +1,169 @@
+"""The style pack as a file: read, write, validate. docs/style-pack.md is the specification.
+
+A pack is a zip of stored entries. Nothing in it is executed or unpickled, and nothing is extracted to
+disk: entries are read into memory by their fixed names.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pydantic
+
+from inkbridge.errors import PackError
+from inkbridge.images import write_atomically
+
+FORMAT = 1
+SUFFIX = ".stylepack"
+ENTRIES = {"pack.json", "generator.onnx", "encoder.onnx", "preview.jpg", "LICENSE"}
+MAX_BYTES = 512 * 1024 * 1024
+
+
+@dataclass
+class StyleEntry:
+    """One named look."""
+
+    name: str
+    """Lower case, digits and hyphens: what people type."""
+    title: str
+    code: list[float]
+    """The style code."""
+
+
+@dataclass
+class SizeRules:
+    """What the generator asks of the size of its input."""
+
+    multiple: int
+    """Height and width must be multiples of this."""
+    overlap: int
+    """How far, in pixels, an output pixel looks; a multiple of `multiple`."""
+
+
+@dataclass
+class PackInfo:
+    """The content of pack.json."""
+
+    title: str
+    styles: list[StyleEntry]
+    size: SizeRules
+    generator_sha256: str
+    format: int = FORMAT
+    pixel_range: tuple[float, float] = (-1.0, 1.0)
+    provenance: dict[str, Any] = field(default_factory=dict)
+    """Data, licence, recipe, how trained."""
+    measured: dict[str, Any] = field(default_factory=dict)
+    """Figures the pack was measured at."""
+
+
+@dataclass
+class PackFile:
+    """A pack in memory."""
+
+    info: PackInfo
+    generator: bytes
+    preview: bytes | None = None
+    license: str = ""
+
+
+def write_pack(path: Path, pack: PackFile) -> None:
+    """Write a pack atomically."""
+    if path.suffix != SUFFIX:
+        raise PackError(f"{path}: a style pack's name ends in {SUFFIX}.")
+    pack.info.generator_sha256 = hashlib.sha256(pack.generator).hexdigest()
+    text = json.dumps(dataclasses.asdict(pack.info), indent=1, ensure_ascii=False)
+    entries: dict[str, bytes] = {"pack.json": text.encode(), "generator.onnx": pack.generator}
+    if pack.preview is not None:
+        entries["preview.jpg"] = pack.preview
+    if pack.license:
+        entries["LICENSE"] = pack.license.encode()
+
+    def write(file: Any) -> None:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+            for name, data in entries.items():
+                # A fixed date: the same content gives the same file.
+                archive.writestr(zipfile.ZipInfo(name, (2020, 1, 1, 0, 0, 0)), data)
+
+    write_atomically(path, write)
+
+
+def read_pack(path: Path) -> PackFile:
+    """Read and validate a pack; raises PackError with the reason it is refused."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = _read_entries(path, archive)
+    except FileNotFoundError:
+        raise PackError(f"{path} does not exist. Check the name.") from None
+    except zipfile.BadZipFile:
+        raise PackError(
+            f"{path} is not a style pack or was cut short (not a whole zip file). Copy it again."
+        ) from None
+    except (OSError, EOFError, NotImplementedError, RuntimeError) as error:
+        raise PackError(f"{path} cannot be read as a style pack: {error}.") from None
+    info = _parse_info(path, entries["pack.json"])
+    if "generator.onnx" not in entries:
+        raise PackError(f"{path} is not a style pack: it has no generator.onnx.")
+    generator = entries["generator.onnx"]
+    if hashlib.sha256(generator).hexdigest() != info.generator_sha256:
+        raise PackError(f"{path} is damaged: its generator does not match its checksum.")
+    text = entries.get("LICENSE", b"").decode("utf-8", "replace")
+    return PackFile(info, generator, entries.get("preview.jpg"), text)
+
+
+def _read_entries(path: Path, archive: zipfile.ZipFile) -> dict[str, bytes]:
+    names = [entry.filename for entry in archive.infolist()]
+    strange = [name for name in names if name not in ENTRIES]
+    if strange:
+        raise PackError(f"{path} holds '{strange[0]}', which does not belong in a style pack; refused.")
+    if len(set(names)) != len(names):
+        raise PackError(f"{path} holds an entry twice; refused.")
+    if "pack.json" not in names:
+        raise PackError(f"{path} is not a style pack: it has no pack.json.")
+    if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+        raise PackError(f"{path} has compressed entries; a style pack stores them plain. Refused.")
+    size = sum(entry.file_size for entry in archive.infolist())
+    if size > MAX_BYTES:
+        raise PackError(f"{path} holds {size / 1e6:.0f} MB; the limit is {MAX_BYTES / 1e6:.0f} MB.")
+    return {name: archive.read(name) for name in names}
+
+
+def _parse_info(path: Path, data: bytes) -> PackInfo:
+    try:
+        values = json.loads(data)
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise PackError(f"{path}: its pack.json is not valid JSON ({error}).") from None
+    version = values.get("format") if isinstance(values, dict) else None
+    if not isinstance(version, int):
+        raise PackError(f"{path}: its pack.json does not say which format it is in.")
+    if version > FORMAT:
+        raise PackError(
+            f"{path} is in format {version}; this Inkbridge reads up to {FORMAT}. "
+            "Update it: pip install --upgrade inkbridge"
+        )
+    try:
+        info = pydantic.TypeAdapter(PackInfo).validate_python(values)
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise PackError(f"{path}: in its pack.json, {place}: {first['msg'].lower()}.") from None
+    _check_info(path, info)
+    return info
+
+
+def _check_info(path: Path, info: PackInfo) -> None:
+    if not info.styles:
+        raise PackError(f"{path}: its pack.json names no style.")
+    lengths = {len(style.code) for style in info.styles}
+    if len(lengths) != 1 or 0 in lengths:
+        raise PackError(f"{path}: its style codes have different or no lengths.")
+    multiple, overlap = info.size.multiple, info.size.overlap
+    if not (1 <= multiple <= 256 and 0 <= overlap <= 1024 and overlap % multiple == 0):
+        raise PackError(f"{path}: its size rules (multiple {multiple}, overlap {overlap}) make no sense.")
+    if info.pixel_range != (-1.0, 1.0):
+        raise PackError(f"{path}: pixel range {list(info.pixel_range)} is not [-1, 1].")

@@ -1,0 +1,69 @@
+"""Any size through constant memory: mirror the border, cut overlapping tiles, keep their centres.
+
+A generator whose output pixels look at most `overlap` pixels far gives, tile by tile, exactly what it
+would have given on the whole picture (up to the rounding of float sums).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from inkbridge.images import RGB, from_network, to_network
+
+TILE = 1280
+"""Largest side of a tile's kept centre. Larger costs memory, smaller costs repeated overlaps."""
+
+Network = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
+
+
+def apply_tiled(
+    network: Network,
+    rgb: RGB,
+    overlap: int,
+    multiple: int,
+    tile: int = TILE,
+    on_tile: Callable[[int, int], None] = lambda done, total: None,
+) -> RGB:
+    """H x W x 3 uint8 -> the same size through `network` (1 x 3 x h x w in [-1, 1] to the same).
+
+    `overlap` is how far the network looks and a multiple of `multiple`, as all tile sizes are.
+    `on_tile(done, total)` is called after each tile.
+    """
+    height, width = rgb.shape[:2]
+    tile_h, tile_w = _even_tile(height, tile, multiple), _even_tile(width, tile, multiple)
+    tops, lefts = range(0, height, tile_h), range(0, width, tile_w)
+    out = np.empty_like(rgb)
+    rows = _mirrored_indices(height, overlap, len(tops) * tile_h)
+    columns = _mirrored_indices(width, overlap, len(lefts) * tile_w)
+    done, total = 0, len(tops) * len(lefts)
+    for top in tops:
+        for left in lefts:
+            window_rows = rows[top : top + tile_h + 2 * overlap]
+            window_columns = columns[left : left + tile_w + 2 * overlap]
+            window = rgb[window_rows[:, None], window_columns]
+            result = network(to_network(window))[0]
+            h, w = min(tile_h, height - top), min(tile_w, width - left)
+            kept = result[:, overlap : overlap + h, overlap : overlap + w]
+            out[top : top + h, left : left + w] = from_network(kept)
+            done += 1
+            on_tile(done, total)
+    return out
+
+
+def _even_tile(size: int, largest: int, multiple: int) -> int:
+    # Equal tiles: no sliver at the end that costs a whole overlap.
+    num = -(-size // largest)
+    return -(-size // (num * multiple)) * multiple
+
+
+def _mirrored_indices(size: int, overlap: int, covered: int) -> npt.NDArray[np.intp]:
+    """Source index of each padded position -overlap .. covered + overlap, mirrored at the border."""
+    positions = np.arange(-overlap, covered + overlap)
+    if size == 1:
+        return np.zeros(len(positions), np.intp)
+    period = 2 * (size - 1)
+    folded = np.abs((positions + period * (overlap // period + 1)) % period)
+    return np.where(folded < size, folded, period - folded).astype(np.intp)

@@ -1,0 +1,1 @@
+"""The studio: two folders of pictures in, a trained generator out. Needs the extra [train]."""

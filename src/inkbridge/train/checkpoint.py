@@ -1,0 +1,66 @@
+"""Saving and restoring all that changes during training.
+
+Random numbers need no place here: they are pure functions of the seed and of the images seen.
+"""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from inkbridge.errors import TrainingError
+from inkbridge.images import write_atomically
+from inkbridge.train.recipes.cut import Cut
+
+
+@dataclass
+class Progress:
+    """How far training is."""
+
+    images_seen: int = 0
+    seconds: float = 0.0
+    """Time spent in training so far, over all starts."""
+
+
+def save_checkpoint(path: Path, recipe: Cut, progress: Progress) -> None:
+    """Write networks, optimizers and progress, atomically."""
+    state = {
+        "progress": vars(progress),
+        "modules": {name: module.state_dict() for name, module in recipe.modules().items()},
+        "optimizers": {name: opt.state_dict() for name, opt in recipe.optimizers().items()},
+    }
+    write_atomically(path, lambda file: torch.save(state, file))
+
+
+def restore_checkpoint(path: Path, recipe: Cut) -> Progress:
+    """Put the state of `path` into the recipe's networks and optimizers."""
+    state = read_checkpoint(path)
+    try:
+        for name, module in recipe.modules().items():
+            module.load_state_dict(state["modules"][name])
+        for name, optimizer in recipe.optimizers().items():
+            optimizer.load_state_dict(state["optimizers"][name])
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise TrainingError(
+            f"{path} does not fit the settings of its run ({str(error).splitlines()[0]}). "
+            "Start in a new folder."
+        ) from None
+    return Progress(**state["progress"])
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """The raw state; nothing in the file is executed. Raises TrainingError when it is damaged."""
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise TrainingError(
+            f"'{path.parent}' holds no checkpoint yet. Train there first: inkbridge train --out {path.parent}"
+        ) from None
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+        raise TrainingError(f"{path} is damaged: {str(error).splitlines()[0]}") from None
+    return state

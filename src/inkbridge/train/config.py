@@ -1,0 +1,166 @@
+"""The settings of a run, composed from the dataclasses that live beside the code that reads them.
+
+Order: defaults, TOML file, `--set key=value`. An unknown name fails with a suggestion.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import tomllib
+import typing
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pydantic
+
+from inkbridge.errors import ConfigError
+from inkbridge.train.data import DataConfig
+from inkbridge.train.losses import ADVERSARIAL
+from inkbridge.train.recipes import RECIPES
+from inkbridge.train.recipes.cut import CutConfig
+
+
+@dataclass
+class TrainConfig:
+    """Everything a run is told, whatever the recipe; the recipe's own settings stand beside these."""
+
+    recipe: str = "cut"
+    title: str = ""
+    """Name of the style, for people; empty: the name of the style folder."""
+    seed: int = 0
+    batch: int = 4
+    precision: str = "auto"
+    """float32, bfloat16, or auto: whichever a short measurement on this machine finds faster."""
+    sample_every: int = 2000
+    """Images between sample grids."""
+    checkpoint_seconds: float = 120.0
+    """Seconds between checkpoints."""
+    data: DataConfig = field(default_factory=DataConfig)
+    model: CutConfig = field(default_factory=CutConfig)
+    """The recipe's settings; in files and on the command line they have no prefix."""
+
+
+def load_config(file: Path | None, assignments: Sequence[str]) -> TrainConfig:
+    """Defaults, then the TOML `file`, then each "key=value" of `assignments`."""
+    values: dict[str, Any] = {}
+    if file is not None:
+        try:
+            values = tomllib.loads(file.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(f"{file} cannot be read: {error.strerror}.") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{file} is not valid TOML: {error}.") from None
+    origin = str(file) if file is not None else "--set"
+    _check_names(values, origin)
+    for assignment in assignments:
+        update = _parse_assignment(assignment)
+        _check_names(update, "--set")
+        _merge(values, update)
+    return from_dict(values, origin)
+
+
+def from_dict(values: dict[str, Any], origin: str) -> TrainConfig:
+    """Build and validate the config from nested plain values, as `to_dict` returns them."""
+    common = {f.name for f in dataclasses.fields(TrainConfig)} - {"model"}
+    nested = {key: value for key, value in values.items() if key in common}
+    nested["model"] = {key: value for key, value in values.items() if key not in common}
+    try:
+        config = pydantic.TypeAdapter(TrainConfig).validate_python(nested)
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"] if part != "model")
+        raise ConfigError(
+            f"{place} = {first['input']!r} cannot be used: {first['msg'].lower()}. ({origin})"
+        ) from None
+    _check_values(config, origin)
+    return config
+
+
+def to_dict(config: TrainConfig) -> dict[str, Any]:
+    """Nested plain values, the recipe's settings without prefix."""
+    values = dataclasses.asdict(config)
+    return values | values.pop("model")
+
+
+def setting_names(kind: type = TrainConfig, prefix: str = "") -> Iterator[str]:
+    """The dotted name of every setting."""
+    hints = typing.get_type_hints(kind)
+    for entry in dataclasses.fields(kind):
+        hint = hints[entry.name]
+        if dataclasses.is_dataclass(hint):
+            inner = prefix if entry.name == "model" else f"{prefix}{entry.name}."
+            yield from setting_names(typing.cast(type, hint), inner)
+        else:
+            yield prefix + entry.name
+
+
+def _parse_assignment(text: str) -> dict[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise ConfigError(f"--set {text}: write it as key=value, for example --set batch=8.")
+    try:
+        parsed = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value  # a bare word is a string
+    for part in reversed(name.strip().split(".")):
+        parsed = {part: parsed}
+    return typing.cast(dict[str, Any], parsed)
+
+
+def _merge(into: dict[str, Any], update: dict[str, Any]) -> None:
+    for key, value in update.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[key] = value
+
+
+def _check_names(values: dict[str, Any], origin: str) -> None:
+    known = list(setting_names())
+    tables = {name.rsplit(".", 1)[0] for name in known if "." in name}
+
+    def walk(table: dict[str, Any], prefix: str) -> Iterator[str]:
+        for key, value in table.items():
+            name = prefix + key
+            if isinstance(value, dict) and name in tables:
+                yield from walk(value, name + ".")
+            else:
+                yield name
+
+    for name in walk(values, ""):
+        if name not in known:
+            near = difflib.get_close_matches(name, [*known, *tables], 1, 0.5)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            raise ConfigError(f"{name} is not a setting.{hint} ({origin})")
+
+
+def _check_values(config: TrainConfig, origin: str) -> None:
+    def require(good: bool, name: str, value: object, what: str) -> None:
+        if not good:
+            raise ConfigError(f"{name} = {value!r} cannot be used: it must be {what}. ({origin})")
+
+    data, model = config.data, config.model
+    require(config.recipe in RECIPES, "recipe", config.recipe, f"one of {', '.join(RECIPES)}")
+    require(config.batch >= 1, "batch", config.batch, "at least 1")
+    require(config.seed >= 0, "seed", config.seed, "0 or more")
+    choices = ("auto", "float32", "bfloat16")
+    require(config.precision in choices, "precision", config.precision, f"one of {', '.join(choices)}")
+    # 48: the coarsest level of the texture loss still has one 5 x 5 patch.
+    good_crop = data.crop >= 48 and data.crop % 16 == 0
+    require(good_crop, "data.crop", data.crop, "a multiple of 16 and at least 48")
+    require(0 <= data.trim < 0.5, "data.trim", data.trim, "at least 0 and below 0.5")
+    require(0 <= data.hold_back < 1, "data.hold_back", data.hold_back, "at least 0 and below 1")
+    require(data.minimum >= 1, "data.minimum", data.minimum, "at least 1")
+    for name in ("content_scale", "style_scale"):
+        low, high = getattr(data, name)
+        require(0 < low <= high, f"data.{name}", [low, high], "two positive numbers, smaller first")
+    adversarial = model.losses.adversarial
+    require(
+        adversarial in ADVERSARIAL,
+        "losses.adversarial",
+        adversarial,
+        f"one of {', '.join(ADVERSARIAL)}",
+    )

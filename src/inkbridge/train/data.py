@@ -1,0 +1,196 @@
+"""Training pictures: two folders of any sizes -> a compact cache -> random crops.
+
+Everything random is a pure function of (seed, side, images seen): a resumed run draws exactly the crops
+that an uninterrupted one would have drawn, and nothing about it has to be saved.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from inkbridge.errors import DataError
+from inkbridge.images import RGB, find_pictures, read_picture, write_atomically
+
+
+@dataclass
+class DataConfig:
+    """What is cut out of the pictures."""
+
+    crop: int = 128
+    """Side of the training crops in pixels; a multiple of 16."""
+    short_side: int = 384
+    """Larger pictures are cached with this short side; smaller ones as they are."""
+    content_scale: tuple[float, float] = (0.5, 1.25)
+    """Crops of content are taken at a random scale in this range (1 = cached size)."""
+    style_scale: tuple[float, float] = (0.8, 1.0)
+    """The same for style pictures: narrow, for the size of a stroke belongs to the style."""
+    trim: float = 0.04
+    """This share of each side of a style picture is cut off: mounts, frames, the scanner's bed."""
+    mirror: bool = True
+    minimum: int = 8
+    """Fewer readable pictures than this on either side is an error."""
+    hold_back: float = 0.1
+    """Share of the pictures of each side that training never sees, kept for measuring."""
+
+
+@dataclass
+class PictureSet:
+    """The decoded pictures of one side."""
+
+    names: list[str]
+    pictures: list[RGB]
+    held_back: list[Path]
+    """Files that training does not see."""
+    left_out: list[str]
+    """One sentence for each file that could not be read."""
+
+
+def load_pictures(folder: Path, side: str, config: DataConfig, cache_dir: Path, seed: int) -> PictureSet:
+    """Decode the pictures of `folder`, or take them from the cache of an earlier start.
+
+    `side` ("content" or "style") is used in messages and file names. Raises DataError when fewer than
+    `config.minimum` pictures remain after the held-back ones are set aside.
+    """
+    files = find_pictures(folder)
+    key = _cache_key(files, side, config, seed)
+    index_file, pixel_file = cache_dir / f"{side}.json", cache_dir / f"{side}.pixels"
+    index = _read_index(index_file, pixel_file, key)
+    if index is None:
+        index = _decode_all(folder, files, side, config, seed, pixel_file)
+        index["key"] = key
+        write_atomically(index_file, lambda file: file.write(json.dumps(index).encode()))
+    pixels = np.memmap(pixel_file, dtype=np.uint8, mode="r") if index["bytes"] else None
+    pictures, start = [], 0
+    for height, width in index["sizes"]:
+        assert pixels is not None
+        stop = start + height * width * 3
+        pictures.append(pixels[start:stop].reshape(height, width, 3))
+        start = stop
+    loaded = PictureSet(
+        index["names"], pictures, [Path(name) for name in index["held_back"]], index["left_out"]
+    )
+    if len(pictures) < config.minimum:
+        noun = "picture" if len(pictures) == 1 else "pictures"
+        unread = f" ({len(loaded.left_out)} files could not be read)" if loaded.left_out else ""
+        raise DataError(
+            f"{side}: folder '{folder}' has {len(pictures)} usable {noun}{unread}; training needs at "
+            f"least {config.minimum}. Add pictures, or go on anyway with --set data.minimum="
+            f"{max(len(pictures), 1)}."
+        )
+    return loaded
+
+
+def _cache_key(files: list[Path], side: str, config: DataConfig, seed: int) -> str:
+    facts = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return hashlib.sha256(json.dumps([facts, side, asdict(config), seed]).encode()).hexdigest()
+
+
+def _read_index(index_file: Path, pixel_file: Path, key: str) -> dict | None:
+    if not (index_file.exists() and pixel_file.exists()):
+        return None
+    index = json.loads(index_file.read_text())
+    complete = index["key"] == key and pixel_file.stat().st_size == index["bytes"]
+    return index if complete else None
+
+
+def _decode_all(
+    folder: Path, files: list[Path], side: str, config: DataConfig, seed: int, pixel_file: Path
+) -> dict:
+    decoded: list[tuple[Path, RGB]] = []
+    left_out: list[str] = []
+    for file in files:
+        try:
+            rgb = read_picture(file).rgb
+            decoded.append((file, _prepare(rgb, config.trim if side == "style" else 0.0, config)))
+        except DataError as error:
+            left_out.append(str(error))
+    held = _held_back(len(decoded), config, seed)
+    kept = [pair for i, pair in enumerate(decoded) if i not in held]
+
+    def write(file) -> None:
+        for _, rgb in kept:
+            file.write(rgb.tobytes())
+
+    pixel_file.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(pixel_file, write)
+    return {
+        "names": [str(path.relative_to(folder)) for path, _ in kept],
+        "sizes": [list(rgb.shape[:2]) for _, rgb in kept],
+        "bytes": sum(rgb.size for _, rgb in kept),
+        "held_back": [str(decoded[i][0].resolve()) for i in sorted(held)],
+        "left_out": left_out,
+    }
+
+
+def _prepare(rgb: RGB, trim: float, config: DataConfig) -> RGB:
+    height, width = rgb.shape[:2]
+    top, left = int(height * trim), int(width * trim)
+    image = Image.fromarray(rgb[top : height - top, left : width - left])
+    # A crop must fit at the smallest scale as well as at scale 1.
+    smallest = config.crop
+    scale = min(config.short_side / min(image.size), 1.0)
+    scale = max(scale, smallest / min(image.size))
+    if scale != 1.0:
+        size = (
+            max(round(image.width * scale), smallest),
+            max(round(image.height * scale), smallest),
+        )
+        image = image.resize(size, Image.Resampling.LANCZOS)
+    return np.asarray(image)
+
+
+def _held_back(num: int, config: DataConfig, seed: int) -> set[int]:
+    # Below 40 pictures each one is worth more in training than in measuring.
+    if num < 40:
+        return set()
+    order = np.random.default_rng([seed, num]).permutation(num)
+    return set(order[: round(num * config.hold_back)].tolist())
+
+
+class Crops:
+    """Random crops of one side; `at(i)` is the i-th crop of the run, whatever came before."""
+
+    def __init__(self, pictures: list[RGB], side: str, config: DataConfig, seed: int) -> None:
+        self.pictures = pictures
+        self.config = config
+        self.scale = config.style_scale if side == "style" else config.content_scale
+        self.seed = [seed, 1 if side == "style" else 0]
+        self._epoch = -1
+        self._order: npt.NDArray[np.int64] = np.empty(0, np.int64)
+
+    def at(self, i: int) -> RGB:
+        """The i-th crop: crop x crop x 3 uint8."""
+        epoch, place = divmod(i, len(self.pictures))
+        if epoch != self._epoch:
+            self._epoch = epoch
+            self._order = np.random.default_rng([*self.seed, 0, epoch]).permutation(len(self.pictures))
+        rng = np.random.default_rng([*self.seed, 1, i])
+        return self._crop(self.pictures[self._order[place]], rng)
+
+    def batch(self, start: int, num: int) -> RGB:
+        """Crops start .. start + num as num x crop x crop x 3 uint8."""
+        return np.stack([self.at(start + i) for i in range(num)])
+
+    def _crop(self, picture: RGB, rng: np.random.Generator) -> RGB:
+        size = self.config.crop
+        height, width = picture.shape[:2]
+        low, high = self.scale
+        scale = float(np.exp(rng.uniform(np.log(low), np.log(high))))
+        side = min(size / scale, height, width)
+        left = rng.uniform(0, width - side)
+        top = rng.uniform(0, height - side)
+        x0, y0 = int(left), int(top)
+        x1, y1 = min(int(np.ceil(left + side)), width), min(int(np.ceil(top + side)), height)
+        window = Image.fromarray(picture[y0:y1, x0:x1])
+        box = (left - x0, top - y0, min(left - x0 + side, x1 - x0), min(top - y0 + side, y1 - y0))
+        crop = np.asarray(window.resize((size, size), Image.Resampling.BICUBIC, box=box))
+        if self.config.mirror and rng.random() < 0.5:
+            crop = crop[:, ::-1]
+        return crop

@@ -1,0 +1,143 @@
+"""A run becomes a style pack: the averaged generator as ONNX, compared with PyTorch before it is written."""
+
+from __future__ import annotations
+
+import io
+import re
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from inkbridge import __version__
+from inkbridge.engine import Engine
+from inkbridge.errors import TrainingError
+from inkbridge.pack_format import PackFile, PackInfo, SizeRules, StyleEntry, write_pack
+from inkbridge.train.checkpoint import read_checkpoint
+from inkbridge.train.config import TrainConfig, from_dict
+from inkbridge.train.networks.generator import STRIDE, Generator
+from inkbridge.train.run_folder import RunFolder
+
+MAX_DIFFERENCE = 1e-3
+"""Largest allowed difference between ONNX Runtime and PyTorch, on a range of 2."""
+
+
+def export_run(
+    run_dir: Path,
+    out: Path,
+    *,
+    name: str | None = None,
+    title: str | None = None,
+    license: str = "",
+    data: str = "",
+    measured: dict[str, Any] | None = None,
+) -> PackInfo:
+    """Write the run's averaged generator as a style pack and return what the pack says of itself.
+
+    `name` is what people will type (default: from the title). Raises TrainingError when the run has no
+    checkpoint, or when the exported generator differs from the trained one.
+    """
+    run = RunFolder(run_dir)
+    state = read_checkpoint(run.checkpoint)
+    config, generator = _load_generator(run, state)
+    model = to_onnx(generator)
+    codes = generator.styles.detach()
+    difference = compare(model, generator, codes[:1], str(out))
+    title = title or config.title
+    overlap = -(-generator.receptive_radius() // STRIDE) * STRIDE
+    info = PackInfo(
+        title=title,
+        styles=[StyleEntry(name or to_name(title), title, [float(v) for v in codes[0]])],
+        size=SizeRules(multiple=STRIDE, overlap=overlap),
+        generator_sha256="",
+        provenance={
+            "made_with": f"inkbridge {__version__}, torch {torch.__version__}",
+            "made_on": time.strftime("%Y-%m-%d"),
+            "recipe": config.recipe,
+            "images_seen": state["progress"]["images_seen"],
+            "training_minutes": round(state["progress"]["seconds"] / 60, 1),
+            "parameters": sum(p.numel() for p in generator.parameters()),
+            "data": data,
+        },
+        measured={"largest_difference_from_pytorch": difference, **(measured or {})},
+    )
+    write_pack(out, PackFile(info, model, _preview(run), license))
+    return info
+
+
+def to_name(title: str) -> str:
+    """Lower case, digits and hyphens."""
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") or "style"
+
+
+def to_onnx(generator: Generator) -> bytes:
+    """ONNX with inputs image (N x 3 x H x W) and style (N x dim), all of N, H, W dynamic."""
+    example = (torch.rand(2, 3, 64, 96), generator.styles.detach()[:1].repeat(2, 1))
+    buffer = io.BytesIO()
+    shapes = {
+        "image": {0: "batch", 2: "height", 3: "width"},
+        "style": {0: "batch"},
+        "result": {0: "batch", 2: "height", 3: "width"},
+    }
+    with warnings.catch_warnings():
+        # The tracing exporter is deprecated but needs a quarter of the time and no onnxscript.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            generator,
+            example,
+            buffer,
+            dynamo=False,
+            opset_version=17,
+            input_names=["image", "style"],
+            output_names=["result"],
+            dynamic_axes=shapes,
+        )
+    return buffer.getvalue()
+
+
+def compare(model: bytes, generator: nn.Module, code: Tensor, name: str) -> float:
+    """Largest difference between ONNX Runtime and PyTorch at two sizes and two batch sizes.
+
+    Raises TrainingError when it is above MAX_DIFFERENCE.
+    """
+    engine = Engine(model, name, code.shape[1])
+    largest = 0.0
+    for shape in ((1, 3, 128, 128), (2, 3, 72, 200)):
+        image = torch.rand(shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
+        with torch.no_grad():
+            expected = generator(image, code).numpy()
+        codes = code.repeat(shape[0], 1).numpy()
+        largest = max(largest, float(np.abs(engine.run(image.numpy(), codes) - expected).max()))
+    if not largest <= MAX_DIFFERENCE:
+        raise TrainingError(
+            f"{name}: the exported generator differs from the trained one by {largest:.2g} "
+            f"(allowed {MAX_DIFFERENCE}); nothing was written."
+        )
+    return largest
+
+
+def _load_generator(run: RunFolder, state: dict[str, Any]) -> tuple[TrainConfig, Generator]:
+    values = run.read_config()
+    if values is None:
+        raise TrainingError(f"'{run.path}' holds no config.json; it is not a run folder.")
+    values.pop("folders")
+    config = from_dict(values, str(run.config))
+    generator = Generator(config.model.generator)
+    generator.load_state_dict(state["modules"]["generator_ema"])
+    return config, generator.eval()
+
+
+def _preview(run: RunFolder) -> bytes | None:
+    grids = sorted(run.samples.glob("*.jpg"))
+    if not grids:
+        return None
+    image = Image.open(grids[-1])
+    image.thumbnail((900, 900))
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=85)
+    return buffer.getvalue()

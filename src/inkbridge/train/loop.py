@@ -1,0 +1,273 @@
+"""The training loop: counts images, calls the recipe's two updates, logs, samples, saves.
+
+It knows no recipe. A run that was stopped or killed goes on where its last checkpoint was; because all
+random numbers are functions of the seed and of the images seen, it then does on a CPU, bit for bit, what
+an uninterrupted run would have done (with a budget in images; a budget in minutes follows the clock).
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from inkbridge.errors import ConfigError, TrainingError
+from inkbridge.images import RGB
+from inkbridge.train.checkpoint import Progress, restore_checkpoint, save_checkpoint
+from inkbridge.train.config import TrainConfig, from_dict, to_dict
+from inkbridge.train.data import Crops, PictureSet, load_pictures
+from inkbridge.train.precision import resolve_precision
+from inkbridge.train.recipes import RECIPES
+from inkbridge.train.run_folder import RunFolder
+from inkbridge.train.samples import choose_contents, write_samples
+
+LOG_SECONDS = 5.0
+
+
+@dataclass
+class Budget:
+    """When training ends: after so many images, or after so many minutes; exactly one is given."""
+
+    images: int | None = None
+    minutes: float | None = None
+
+    def progress(self, done: Progress) -> float:
+        """0 at the start, 1 at the end."""
+        if self.images is not None:
+            return min(done.images_seen / self.images, 1.0)
+        assert self.minutes is not None
+        return min(done.seconds / (60.0 * self.minutes), 1.0)
+
+
+@dataclass
+class Report:
+    """What the loop tells its caller a few times a second."""
+
+    progress: float
+    images_seen: int
+    images_per_second: float
+    seconds_left: float
+    losses: dict[str, float]
+
+
+def train(
+    content_dir: Path,
+    style_dir: Path,
+    out: Path,
+    config: TrainConfig,
+    budget: Budget,
+    report: Callable[[Report], None] = lambda _: None,
+    say: Callable[[str], None] = lambda _: None,
+    device: str | None = None,
+) -> bool:
+    """Train in the run folder `out`, going on from its checkpoint if it has one.
+
+    Returns True when the budget is spent, False when it was stopped by Ctrl-C or SIGTERM (a checkpoint
+    was saved). Raises DataError, ConfigError or TrainingError.
+    """
+    run = RunFolder(out)
+    run.open()
+    try:
+        place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        config = _settle_config(run, config, content_dir, style_dir, place, say)
+        content = load_pictures(content_dir, "content", config.data, run.cache, config.seed)
+        style = load_pictures(style_dir, "style", config.data, run.cache, config.seed)
+        _tell_data(content, style, say)
+        torch.manual_seed(config.seed)
+        recipe = RECIPES[config.recipe](config.model, place)
+        done = Progress()
+        if run.checkpoint.exists():
+            done = restore_checkpoint(run.checkpoint, recipe)
+            say(f"Going on at {done.images_seen:,} images.")
+        run.cut_log(done.images_seen)
+        loop = _Loop(run, config, budget, recipe, content, style, done, place)
+        return loop.run_all(report)
+    finally:
+        run.close()
+
+
+class _Loop:
+    """State that the parts of the loop share."""
+
+    def __init__(
+        self,
+        run: RunFolder,
+        config: TrainConfig,
+        budget: Budget,
+        recipe: Any,
+        content: PictureSet,
+        style: PictureSet,
+        done: Progress,
+        device: torch.device,
+    ) -> None:
+        self.run, self.config, self.budget, self.recipe = run, config, budget, recipe
+        self.style, self.done, self.device = style, done, device
+        self.content_crops = Crops(content.pictures, "content", config.data, config.seed)
+        self.style_crops = Crops(style.pictures, "style", config.data, config.seed)
+        self.sample_contents = choose_contents(content)
+        self.started_at = done.images_seen
+        self.started_seconds = done.seconds
+
+    def run_all(self, report: Callable[[Report], None]) -> bool:
+        """Update until the budget is spent or a stop is asked for."""
+        writer = _tensorboard(self.run.tensorboard, self.done.images_seen)
+        clock = time.perf_counter()
+        last_saved = last_logged = clock
+        next_sample = self._next_sample()
+        with _stop_requests() as stopped:
+            while self.budget.progress(self.done) < 1.0 and not stopped():
+                parts = self._update()
+                now = time.perf_counter()
+                self.done.seconds += now - clock
+                clock = now
+                finished = self.budget.progress(self.done) >= 1.0
+                if now - last_logged >= LOG_SECONDS or finished:
+                    last_logged = now
+                    self._log(parts, report, writer)
+                if self.done.images_seen >= next_sample or finished:
+                    next_sample = self._next_sample()
+                    name = f"{self.done.images_seen:07d}.jpg"
+                    write_samples(self.run.samples / name, self.recipe, self.sample_contents, self.style)
+                if now - last_saved >= self.config.checkpoint_seconds:
+                    last_saved = now
+                    save_checkpoint(self.run.checkpoint, self.recipe, self.done)
+            save_checkpoint(self.run.checkpoint, self.recipe, self.done)
+        writer.close()
+        return self.budget.progress(self.done) >= 1.0
+
+    def _update(self) -> dict[str, Tensor]:
+        config, seen, batch = self.config, self.done.images_seen, self.config.batch
+        content = self._to_device(self.content_crops.batch(seen, batch))
+        style = self._to_device(self.style_crops.batch(seen, batch))
+        progress = self.budget.progress(self.done)
+        rng = torch.Generator().manual_seed((config.seed << 32) + seen)
+        bfloat16 = config.precision == "bfloat16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16):
+            result, parts = self.recipe.update_generator(content, style, progress, seen, rng)
+            parts |= self.recipe.update_discriminator(result, style, progress, seen, rng)
+        self.done.images_seen += batch
+        return parts
+
+    def _to_device(self, pictures: RGB) -> Tensor:
+        image = torch.from_numpy(pictures).to(self.device).permute(0, 3, 1, 2)
+        return image.float().div_(127.5).sub_(1).contiguous(memory_format=torch.channels_last)
+
+    def _log(self, parts: dict[str, Tensor], report: Callable[[Report], None], writer: Any) -> None:
+        losses = {name: float(part) for name, part in parts.items()}
+        broken = [name for name, value in losses.items() if not math.isfinite(value)]
+        if broken:
+            raise TrainingError(
+                f"The {broken[0]} loss became {losses[broken[0]]} at {self.done.images_seen:,} images. "
+                "The last checkpoint is kept; lower optimizer.generator_lr in a new run."
+            )
+        images = self.done.images_seen - self.started_at
+        speed = images / max(self.done.seconds - self.started_seconds, 1e-9)
+        progress = self.budget.progress(self.done)
+        if self.budget.images is not None:
+            left = max(self.budget.images - self.done.images_seen, 0) / max(speed, 1e-9)
+        else:
+            assert self.budget.minutes is not None
+            left = max(60.0 * self.budget.minutes - self.done.seconds, 0.0)
+        entry = {
+            "images_seen": self.done.images_seen,
+            "seconds": round(self.done.seconds, 2),
+            "progress": round(progress, 5),
+            "images_per_second": round(speed, 3),
+            **{name: round(value, 5) for name, value in losses.items()},
+        }
+        self.run.append_log(entry)
+        for name, value in losses.items():
+            writer.add_scalar(name, value, self.done.images_seen)
+        report(Report(progress, self.done.images_seen, speed, left, losses))
+
+    def _next_sample(self) -> int:
+        every = self.config.sample_every
+        return (self.done.images_seen // every + 1) * every
+
+
+def _settle_config(
+    run: RunFolder,
+    config: TrainConfig,
+    content_dir: Path,
+    style_dir: Path,
+    device: torch.device,
+    say: Callable[[str], None],
+) -> TrainConfig:
+    """The settings this run started with, or the new ones, recorded."""
+    wanted = to_dict(config)
+    sources = {"content": str(content_dir.resolve()), "style": str(style_dir.resolve())}
+    recorded = run.read_config()
+    if recorded is None:
+        wanted["title"] = config.title or style_dir.resolve().name
+        wanted["precision"] = resolve_precision(config.precision, device)
+        run.write_config({**wanted, "folders": sources})
+        say(f"New run in {run.path} ({wanted['precision']}, {device}).")
+        return from_dict(wanted, "defaults")
+    if recorded.pop("folders") != sources:
+        raise ConfigError(
+            f"'{run.path}' was started with other folders. Give the same ones or another --out."
+        )
+    wanted["title"] = config.title or recorded["title"]
+    if config.precision == "auto":
+        wanted["precision"] = recorded["precision"]
+    settled = from_dict(recorded, str(run.config))
+    if from_dict(wanted, "--set") != settled:
+        names = [name for name in recorded if recorded[name] != _plain(wanted[name])]
+        raise ConfigError(
+            f"'{run.path}' was started with other settings ({', '.join(names)}). "
+            "Give the same ones to go on, or another --out."
+        )
+    return settled
+
+
+def _plain(value: Any) -> Any:
+    """As JSON gives it back: tuples become lists."""
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(inner) for inner in value]
+    return value
+
+
+def _tell_data(content: PictureSet, style: PictureSet, say: Callable[[str], None]) -> None:
+    for side, pictures in (("content", content), ("style", style)):
+        for sentence in pictures.left_out:
+            say(f"Left out: {sentence}")
+        held = f", {len(pictures.held_back)} held back" if pictures.held_back else ""
+        say(f"{side}: {len(pictures.pictures)} pictures{held}.")
+
+
+@contextmanager
+def _stop_requests() -> Iterator[Callable[[], bool]]:
+    """Within, Ctrl-C and SIGTERM only raise a flag, so that no update is cut in half."""
+    asked = False
+
+    def ask(*_: object) -> None:
+        nonlocal asked
+        asked = True
+
+    previous = {}
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            previous[number] = signal.signal(number, ask)
+    except ValueError:
+        pass  # signals belong to the main thread; elsewhere the caller stops us its own way
+    try:
+        yield lambda: asked
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _tensorboard(folder: Path, images_seen: int) -> Any:
+    from torch.utils.tensorboard import SummaryWriter
+
+    return SummaryWriter(str(folder), purge_step=images_seen or None)

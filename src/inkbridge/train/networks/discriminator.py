@@ -1,0 +1,75 @@
+"""The discriminator: is each patch of the picture a real one of the style?
+
+Patch discriminator (Isola et al. 2017) with spectral normalisation (Miyato et al. 2018), at full and
+at half resolution, so that strokes and the areas between them are both judged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+
+@dataclass
+class DiscriminatorConfig:
+    """Size of the discriminator."""
+
+    width: int = 32
+    """Channels after the first layer; doubled by each of the two that follow."""
+    spectral_norm: bool = False
+    """Divide each weight by its largest singular value; without it, the R1 penalty keeps balance."""
+    num_scales: int = 2
+    """How many resolutions are judged: full, 1/2, ..."""
+
+
+class PatchDiscriminator(nn.Module):
+    """One resolution: three 4 x 4 convolutions of stride 2 and a 3 x 3 one to one channel.
+
+    Input N x 3 x H x W in [-1, 1], H and W at least 16; output N x 1 x H/8 x W/8 logits, each
+    looking at 38 x 38 pixels, and the activations at 1/4 and 1/8.
+    """
+
+    def __init__(self, width: int, normalised: bool) -> None:
+        super().__init__()
+        channels = [3, width, 2 * width, 4 * width]
+        convs = [
+            nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in zip(channels[:-1], channels[1:], strict=True)
+        ]
+        convs.append(nn.Conv2d(4 * width, 1, 3, padding=1))
+        for conv in convs:
+            nn.init.kaiming_normal_(conv.weight, 0.2)
+            nn.init.zeros_(conv.bias)
+        self.convs = nn.ModuleList([spectral_norm(c) if normalised else c for c in convs])
+
+    def forward(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
+        activations = []
+        x = image
+        for conv in self.convs[:-1]:
+            x = F.leaky_relu(conv(x), 0.2, inplace=True)
+            activations.append(x)
+        return self.convs[-1](x), activations[1:]
+
+
+class Discriminator(nn.Module):
+    """A patch discriminator for each resolution, finest first.
+
+    Returns the logits of each, and the activations at 1/4 and 1/8 of each as one flat list.
+    """
+
+    def __init__(self, config: DiscriminatorConfig) -> None:
+        super().__init__()
+        self.scales = nn.ModuleList(
+            [PatchDiscriminator(config.width, config.spectral_norm) for _ in range(config.num_scales)]
+        )
+
+    def forward(self, image: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        logits, activations = [], []
+        for scale in self.scales:
+            logit, found = scale(image)
+            logits.append(logit)
+            activations += found
+            image = F.avg_pool2d(image, 2)
+        return logits, activations

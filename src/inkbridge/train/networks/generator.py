@@ -1,0 +1,167 @@
+"""The generator: a picture and a style code in, the picture in that style out.
+
+No layer looks at picture-wide statistics, so a tile with enough overlap equals the whole picture.
+Style enters by modulated, demodulated convolutions (Karras et al. 2020, "Analyzing and improving the
+image quality of StyleGAN", section 2.2).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+STRIDE = 8
+"""The body works at 1/8 of the resolution; pictures are padded to a multiple of this."""
+
+
+@dataclass
+class GeneratorConfig:
+    """Size of the generator; the defaults give 2.1 million parameters."""
+
+    width: int = 32
+    """Channels at half resolution; twice as many at 1/4, `body` at 1/8."""
+    body: int = 128
+    """Channels at 1/8 resolution."""
+    num_blocks: int = 2
+    """Residual blocks at 1/8 resolution, and as many again at 1/4."""
+    style_dim: int = 64
+
+
+class ModulatedConv(nn.Module):
+    """3 x 3 convolution whose input channels are scaled by the style and whose output is renormalised.
+
+    y = d * conv(s * x, W), with s = affine(style) and d_o = 1 / sqrt(sum_ik (s_i W_oik)^2), Eq. 1 and 3
+    of Karras et al. 2020. One style for the whole batch is folded into the weights, which is the same
+    function and spares two passes over the activations.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, style_dim: int, mirror: bool = False) -> None:
+        """`mirror`: pad by mirroring instead of by zeros."""
+        super().__init__()
+        self.mirror = mirror
+        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, 3, 3) / math.sqrt(in_channels * 9))
+        self.bias = nn.Parameter(torch.zeros(out_channels))
+        self.affine = nn.Linear(style_dim, in_channels)
+        nn.init.normal_(self.affine.weight, std=0.3 / math.sqrt(style_dim))
+        nn.init.ones_(self.affine.bias)
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        scale = self.affine(style)
+        padding = 1
+        if self.mirror:
+            x, padding = F.pad(x, (1, 1, 1, 1), mode="reflect"), 0
+        demodulation = torch.rsqrt(scale.square() @ self.weight.square().sum((2, 3)).t() + 1e-8)
+        if style.shape[0] == 1 and not torch.onnx.is_in_onnx_export():
+            weight = self.weight * scale[0, None, :, None, None]
+            weight = weight * demodulation.view(-1, 1, 1, 1)
+            return F.conv2d(x, weight, self.bias, padding=padding)
+        y = F.conv2d(x * scale[:, :, None, None], self.weight, padding=padding)
+        return y * demodulation[:, :, None, None] + self.bias[:, None, None]
+
+
+class ResidualBlock(nn.Module):
+    """x + conv(act(conv(x))), both convolutions modulated; x is let through at unit variance.
+
+    Padding is mirrored: with zeros, the deep layers know how far the border of a training crop is, and
+    the generator paints the style's palette there instead of in the picture.
+    """
+
+    def __init__(self, channels: int, style_dim: int) -> None:
+        super().__init__()
+        self.conv1 = ModulatedConv(channels, channels, style_dim, mirror=True)
+        self.conv2 = ModulatedConv(channels, channels, style_dim, mirror=True)
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        y = F.leaky_relu(self.conv1(x, style), 0.2, inplace=True)
+        return F.leaky_relu((x + self.conv2(y, style)) * math.sqrt(0.5), 0.2)
+
+
+class Generator(nn.Module):
+    """Encoder to 1/8 resolution, styled residual blocks there, styled decoder, one skip at 1/2.
+
+    Input: N x 3 x H x W in [-1, 1], H and W multiples of 8; style codes N x style_dim, or
+    1 x style_dim for the whole batch. Output: N x 3 x H x W in [-1, 1]. Zero padding inside: whoever
+    applies it mirrors the picture's border first (`inkbridge.tiling`).
+    """
+
+    def __init__(self, config: GeneratorConfig, num_styles: int = 1) -> None:
+        super().__init__()
+        width, body, dim = config.width, config.body, config.style_dim
+        self.styles = nn.Parameter(torch.randn(num_styles, dim))
+        self.encoder = nn.ModuleList(
+            [
+                nn.Conv2d(12, width, 3, padding=1),
+                nn.Conv2d(width, 2 * width, 4, stride=2, padding=1),
+                nn.Conv2d(2 * width, body, 4, stride=2, padding=1),
+            ]
+        )
+        for conv in self.encoder:
+            nn.init.kaiming_normal_(conv.weight, 0.2)
+            nn.init.zeros_(conv.bias)
+        self.blocks = nn.ModuleList([ResidualBlock(body, dim) for _ in range(config.num_blocks)])
+        self.up1 = ModulatedConv(body, 2 * width, dim)
+        self.blocks1 = nn.ModuleList([ResidualBlock(2 * width, dim) for _ in range(config.num_blocks)])
+        self.up2 = ModulatedConv(2 * width, width, dim)
+        self.skip = nn.Conv2d(width, width, 1)
+        self.refine = nn.ModuleList([ModulatedConv(width, width, dim) for _ in range(2)])
+        self.to_rgb = nn.Conv2d(width, 12, 3, padding=1)
+        _start_without_grid(self.to_rgb.weight)
+
+    def forward(self, image: Tensor, style: Tensor) -> Tensor:
+        half, _, deep = self._encode(image)
+        return self._decode(half, deep, style)
+
+    def with_features(self, image: Tensor, style: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The result and `features(image)`, for the price of the result."""
+        half, quarter, deep = self._encode(image)
+        return self._decode(half, deep, style), [quarter, deep]
+
+    def features(self, image: Tensor) -> list[Tensor]:
+        """What the content loss compares: the encoder's activations at 1/4 and at 1/8."""
+        _, quarter, deep = self._encode(image)
+        return [quarter, deep]
+
+    def feature_channels(self) -> list[int]:
+        """Channels of each of `features`."""
+        return [conv.out_channels for conv in self.encoder[1:]]
+
+    def receptive_radius(self) -> int:
+        """How far, in pixels, an output pixel looks in each direction (an upper bound)."""
+        num_blocks = len(self.blocks)
+        at_half, at_quarter, at_eighth = 2 * 5, 4 * (4 + 2 * num_blocks), 8 * (2 + 2 * num_blocks)
+        return at_half + at_quarter + at_eighth
+
+    def _encode(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        half = _act(self.encoder[0](F.pixel_unshuffle(image, 2)))
+        quarter = _act(self.encoder[1](half))
+        return half, quarter, _act(self.encoder[2](quarter))
+
+    def _decode(self, half: Tensor, deep: Tensor, style: Tensor) -> Tensor:
+        for block in self.blocks:
+            deep = block(deep, style)
+        quarter = _act(self.up1(_double(deep), style))
+        for block in self.blocks1:
+            quarter = block(quarter, style)
+        fine = _act(_double(self.up2(quarter, style)) + self.skip(half))
+        for conv in self.refine:
+            fine = _act(conv(fine, style))
+        return torch.tanh(F.pixel_shuffle(self.to_rgb(fine), 2))
+
+
+@torch.no_grad()
+def _start_without_grid(weight: Tensor) -> None:
+    """Give the four pixels that one place is shuffled into the same weights (Aitken et al. 2017)."""
+    weight.copy_(weight[::4].repeat_interleave(4, dim=0))
+
+
+def _double(x: Tensor) -> Tensor:
+    # Bilinear: nearest or sub-pixel upsampling left a mesh of 4 and 8 pixels that training kept using.
+    return F.interpolate(x, scale_factor=2.0, mode="bilinear")
+
+
+def _act(x: Tensor) -> Tensor:
+    return F.leaky_relu(x, 0.2, inplace=True)

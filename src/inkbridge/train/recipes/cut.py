@@ -1,0 +1,216 @@
+"""Recipe `cut`: one-sided translation from few pictures.
+
+Adversarial loss, so that results look like the style; patch-contrastive loss (Park et al. 2020), so that
+each place still shows what it showed; a sliced Wasserstein term that pulls palette and contrast over
+quickly; identity early on, which teaches the decoder to draw in the style before it has to translate.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from inkbridge.train import losses
+from inkbridge.train.augment import augment
+from inkbridge.train.networks.discriminator import Discriminator, DiscriminatorConfig
+from inkbridge.train.networks.generator import Generator, GeneratorConfig
+from inkbridge.train.networks.projection import ProjectionHeads, sample_positions
+from inkbridge.train.regularizers import r1_penalty
+from inkbridge.train.schedule import ema_decay, linear_decay, warm_up
+
+
+@dataclass
+class LossConfig:
+    """Weights of the generator's losses."""
+
+    adversarial: str = "non-saturating"
+    adversarial_weight: float = 1.0
+    r1_weight: float = 1.0
+    """Weight of the discriminator's R1 gradient penalty; 0 leaves it out."""
+    r1_every: int = 16
+    """Discriminator updates between penalties; each counts that many times (Karras et al. 2020)."""
+    content_weight: float = 1.0
+    """Weight of the patch-contrastive loss."""
+    content_places: int = 128
+    """Places compared per feature map."""
+    activation_weight: float = 1.0
+    """Weight of the sliced Wasserstein distance between the discriminator's activations."""
+    texture_weight: float = 1.0
+    """Weight of the sliced Wasserstein distance between patches."""
+    identity_weight: float = 5.0
+    identity_until: float = 0.3
+    """Share of training after which the identity loss is off."""
+
+
+@dataclass
+class OptimizerConfig:
+    """Adam with two time scales (Heusel et al. 2017)."""
+
+    generator_lr: float = 3e-4
+    discriminator_lr: float = 4e-4
+    betas: tuple[float, float] = (0.5, 0.99)
+    decay_from: float = 0.5
+    """Share of training after which learning rates fall in a straight line to a twentieth."""
+    warm_up_images: int = 500
+    ema_half_life: float = 2000.0
+    """Images after which a weight counts half in the averaged generator."""
+
+
+@dataclass
+class CutConfig:
+    """Everything that recipe `cut` can be told."""
+
+    generator: GeneratorConfig = field(default_factory=GeneratorConfig)
+    discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
+    losses: LossConfig = field(default_factory=LossConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    projection: int = 128
+    augmentations: tuple[str, ...] = ("translate", "cutout")
+
+
+class Cut:
+    """Networks, optimizers and the two updates.
+
+    Pictures are N x 3 x H x W in [-1, 1]; `progress` runs from 0 to 1; `rng` is a CPU generator that the
+    loop seeds anew for each update.
+    """
+
+    def __init__(self, config: CutConfig, device: torch.device) -> None:
+        self.config = config
+        self.generator = Generator(config.generator)
+        self.discriminator = Discriminator(config.discriminator)
+        self.heads = ProjectionHeads(self.generator.feature_channels(), config.projection)
+        for network in (self.generator, self.discriminator, self.heads):
+            network.to(device, memory_format=torch.channels_last)
+        self.generator_ema = copy.deepcopy(self.generator).requires_grad_(False)
+        opt = config.optimizer
+        self.optimizer_g = torch.optim.Adam(
+            [*self.generator.parameters(), *self.heads.parameters()],
+            lr=opt.generator_lr,
+            betas=opt.betas,
+            fused=True,
+        )
+        self.optimizer_d = torch.optim.Adam(
+            self.discriminator.parameters(), lr=opt.discriminator_lr, betas=opt.betas, fused=True
+        )
+        self.loss_d, self.loss_g = losses.ADVERSARIAL[config.losses.adversarial]
+
+    def modules(self) -> dict[str, nn.Module]:
+        """What a checkpoint holds, by name."""
+        return {
+            "generator": self.generator,
+            "discriminator": self.discriminator,
+            "heads": self.heads,
+            "generator_ema": self.generator_ema,
+        }
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """Optimizers whose state a checkpoint holds, by name."""
+        return {"generator": self.optimizer_g, "discriminator": self.optimizer_d}
+
+    def update_generator(
+        self,
+        content: Tensor,
+        style: Tensor,
+        progress: float,
+        images_seen: int,
+        rng: torch.Generator,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """One step of the generator and of the projection heads; returns (results, loss parts)."""
+        config = self.config.losses
+        self._set_lr(self.optimizer_g, self.config.optimizer.generator_lr, progress, images_seen)
+        self.discriminator.requires_grad_(False)
+        self.discriminator.eval()  # keeps the power iteration of its spectral norm where it is
+        code = self.generator.styles
+        result, keys = self.generator.with_features(content, code)
+        parts: dict[str, Tensor] = {}
+
+        logits, activations = self.discriminator(augment(result, self.config.augmentations, rng))
+        parts["adversarial"] = _mean([self.loss_g(logit) for logit in logits])
+        parts["content"] = self._content_loss(keys, result, rng)
+        if config.activation_weight:
+            with torch.no_grad():
+                shown = augment(style, self.config.augmentations, rng)
+                _, wanted = self.discriminator(shown)
+            parts["activation"] = losses.sliced_activations(activations, wanted, rng)
+        if config.texture_weight:
+            parts["texture"] = self._texture_loss(result, style, rng)
+        loss = config.adversarial_weight * parts["adversarial"]
+        loss = loss + config.content_weight * parts["content"]
+        loss = loss + config.activation_weight * parts.get("activation", 0.0)
+        loss = loss + config.texture_weight * parts.get("texture", 0.0)
+        if config.identity_weight and progress < config.identity_until:
+            parts["identity"] = F.l1_loss(self.generator(style, code), style)
+            fade = 1.0 - progress / config.identity_until
+            loss = loss + config.identity_weight * fade * parts["identity"]
+
+        self.optimizer_g.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer_g.step()
+        self._average(images_seen, len(content))
+        return result.detach(), {name: part.detach() for name, part in parts.items()}
+
+    def update_discriminator(
+        self, result: Tensor, style: Tensor, progress: float, images_seen: int, rng: torch.Generator
+    ) -> dict[str, Tensor]:
+        """One step of the discriminator on results of the generator and real style pictures."""
+        self._set_lr(self.optimizer_d, self.config.optimizer.discriminator_lr, progress, images_seen)
+        self.discriminator.requires_grad_(True)
+        self.discriminator.train()
+        # One pass over both: the spectral norms are computed once and the convolutions are larger.
+        both = torch.cat([style, result.detach()])
+        pairs = [
+            logit.chunk(2) for logit in self.discriminator(augment(both, self.config.augmentations, rng))[0]
+        ]
+        loss = _mean([self.loss_d(real, fake) for real, fake in pairs])
+        self.optimizer_d.zero_grad(set_to_none=True)
+        loss.backward()
+        weights = self.config.losses
+        if weights.r1_weight and (images_seen // len(style)) % weights.r1_every == 0:
+            style = style.detach().requires_grad_(True)
+            penalty = r1_penalty(style, self.discriminator(style)[0])
+            (0.5 * weights.r1_weight * weights.r1_every * penalty).backward()
+        self.optimizer_d.step()
+        return {
+            "discriminator": loss.detach(),
+            "real_logit": _mean([real.mean() for real, _ in pairs]).detach(),
+            "fake_logit": _mean([fake.mean() for _, fake in pairs]).detach(),
+        }
+
+    def _content_loss(self, keys: list[Tensor], result: Tensor, rng: torch.Generator) -> Tensor:
+        queries = self.generator.features(result)
+        positions = sample_positions(queries, self.config.losses.content_places, rng)
+        with torch.no_grad():
+            key_vectors = self.heads(keys, positions)
+        query_vectors = self.heads(queries, positions)
+        return _mean(
+            [losses.patch_nce(query, key) for query, key in zip(query_vectors, key_vectors, strict=True)]
+        )
+
+    def _texture_loss(self, result: Tensor, style: Tensor, rng: torch.Generator) -> Tensor:
+        results = losses.laplacian_pyramid(result, 4)
+        with torch.no_grad():
+            styles = losses.laplacian_pyramid(style, 4)
+        directions = [losses.random_directions(3 * 5 * 5, 40, rng).to(result.device) for _ in results]
+        return losses.sliced_wasserstein(results, styles, directions, rng)
+
+    def _set_lr(self, optimizer: torch.optim.Optimizer, lr: float, progress: float, images_seen: int) -> None:
+        opt = self.config.optimizer
+        factor = linear_decay(progress, opt.decay_from, 0.05)
+        for group in optimizer.param_groups:
+            group["lr"] = lr * factor * warm_up(images_seen, opt.warm_up_images)
+
+    @torch.no_grad()
+    def _average(self, images_seen: int, batch: int) -> None:
+        decay = ema_decay(images_seen, batch, self.config.optimizer.ema_half_life)
+        torch._foreach_lerp_(
+            list(self.generator_ema.parameters()), list(self.generator.parameters()), 1.0 - decay
+        )
+
+
+def _mean(values: list[Tensor]) -> Tensor:
+    return torch.stack(values).mean()

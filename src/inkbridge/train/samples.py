@@ -1,0 +1,64 @@
+"""The grid of pictures written during training: content | result | nearest style picture."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from inkbridge.images import RGB, from_network, read_picture, to_network, write_atomically
+from inkbridge.train.data import PictureSet
+from inkbridge.train.recipes.cut import Cut
+
+SIDE = 256
+GAP = 6
+
+
+def choose_contents(content: PictureSet, num: int = 6) -> list[RGB]:
+    """Square contents for the grid: pictures training never sees if any were held back."""
+    pictures = [read_picture(path).rgb for path in content.held_back[:num]]
+    if len(pictures) < min(num, 4):
+        step = max(len(content.pictures) // num, 1)
+        pictures = list(content.pictures[::step][:num])
+    return [_square(picture) for picture in pictures]
+
+
+def write_samples(path: Path, recipe: Cut, contents: list[RGB], style: PictureSet) -> None:
+    """Stylise the contents with the averaged generator and write the grid, two triples a row."""
+    device = recipe.generator_ema.styles.device
+    styles = [_square(picture) for picture in style.pictures[:200]]
+    thumbnails = np.stack([_thumbnail(picture) for picture in styles])
+    cells = []
+    for content in contents:
+        with torch.no_grad():
+            image = torch.from_numpy(to_network(content)).to(device)
+            result = recipe.generator_ema(image, recipe.generator_ema.styles[:1])
+        painted = from_network(result[0].float().cpu().numpy())
+        distance = np.abs(thumbnails - _thumbnail(painted)).mean(axis=(1, 2, 3))
+        cells.append([content, painted, styles[int(distance.argmin())]])
+    rows = (len(cells) + 1) // 2
+    sheet = np.full((rows * (SIDE + GAP) + GAP, 6 * (SIDE + GAP) + 2 * GAP, 3), 255, np.uint8)
+    for i, cell in enumerate(cells):
+        top = GAP + (i // 2) * (SIDE + GAP)
+        for j, picture in enumerate(cell):
+            left = GAP + (3 * (i % 2) + j) * (SIDE + GAP) + (GAP if i % 2 else 0)
+            sheet[top : top + SIDE, left : left + SIDE] = picture
+    buffer = io.BytesIO()
+    Image.fromarray(sheet).save(buffer, "JPEG", quality=90)
+    write_atomically(path, lambda file: file.write(buffer.getvalue()))
+
+
+def _square(picture: RGB) -> RGB:
+    image = Image.fromarray(picture)
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    box = (left, top, left + side, top + side)
+    return np.asarray(image.resize((SIDE, SIDE), Image.Resampling.LANCZOS, box=box))
+
+
+def _thumbnail(picture: RGB) -> np.ndarray:
+    small = Image.fromarray(picture).resize((8, 8), Image.Resampling.BOX)
+    return np.asarray(small, dtype=np.float32)

@@ -1,0 +1,21 @@
+"""Schedules: pure functions of progress (0 at the start of training, 1 at its end)."""
+
+from __future__ import annotations
+
+
+def linear_decay(progress: float, start: float, final: float = 0.0) -> float:
+    """1 until `start`, then a straight line down to `final` at progress 1."""
+    if progress <= start:
+        return 1.0
+    return 1.0 - (1.0 - final) * min((progress - start) / max(1.0 - start, 1e-9), 1.0)
+
+
+def warm_up(images_seen: int, images: int) -> float:
+    """A straight line from near 0 to 1 over the first `images`."""
+    return min((images_seen + 1) / max(images, 1), 1.0)
+
+
+def ema_decay(images_seen: int, batch: int, half_life: float, ramp: float = 0.1) -> float:
+    """Decay of one averaging update for a half-life in images, shorter early on (Karras et al. 2020b)."""
+    half_life = min(half_life, max(images_seen * ramp, 1e-8))
+    return float(0.5 ** (batch / half_life))

@@ -1,0 +1,107 @@
+"""Made pictures, folders and packs; nothing is mocked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+from PIL import Image
+
+from inkbridge.pack_format import PackFile, PackInfo, SizeRules, StyleEntry, write_pack
+
+STYLE_DIM = 4
+
+
+def inverting_model(outputs: int = 3, style_dim: int = STYLE_DIM) -> bytes:
+    """An ONNX generator whose result is the negated image (times 1 + 0 * the style's sum)."""
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 3, "h", "w"])
+    style = helper.make_tensor_value_info("style", TensorProto.FLOAT, ["n", style_dim])
+    result = helper.make_tensor_value_info("result", TensorProto.FLOAT, ["n", outputs, "h", "w"])
+    channels = helper.make_tensor("channels", TensorProto.INT64, [outputs], list(range(outputs)))
+    zeros = helper.make_tensor("zeros", TensorProto.FLOAT, [style_dim, 1], [0.0] * style_dim)
+    axes = helper.make_tensor("axes", TensorProto.INT64, [2], [2, 3])
+    nodes = [
+        helper.make_node("MatMul", ["style", "zeros"], ["nothing"]),
+        helper.make_node("Unsqueeze", ["nothing", "axes"], ["wide"]),
+        helper.make_node("Gather", ["image", "channels"], ["chosen"], axis=1),
+        helper.make_node("Neg", ["chosen"], ["negated"]),
+        helper.make_node("Add", ["negated", "wide"], ["result"]),
+    ]
+    graph = helper.make_graph(nodes, "invert", [image, style], [result], [channels, zeros, axes])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
+
+
+def pack_file(model: bytes | None = None, style_dim: int = STYLE_DIM) -> PackFile:
+    """A pack in memory with one style, `inverted`."""
+    info = PackInfo(
+        title="Inverted",
+        styles=[StyleEntry("inverted", "Inverted", [0.5] * style_dim)],
+        size=SizeRules(multiple=8, overlap=16),
+        generator_sha256="",
+    )
+    return PackFile(info, inverting_model() if model is None else model, license="CC0")
+
+
+@pytest.fixture
+def stub_pack(tmp_path: Path) -> Path:
+    """A pack whose result is the inverted picture: exact answers."""
+    path = tmp_path / "inverted.stylepack"
+    write_pack(path, pack_file())
+    return path
+
+
+@pytest.fixture(autouse=True)
+def own_pack_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No test sees, or writes to, the packs of whoever runs it."""
+    folder = tmp_path_factory.mktemp("packs")
+    monkeypatch.setenv("INKBRIDGE_PACKS", str(folder))
+    return folder
+
+
+def made_picture(height: int, width: int, seed: int = 0) -> np.ndarray:
+    """Smooth colours, a few rectangles and noise: H x W x 3 uint8."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:height, :width]
+    base = np.stack(
+        [128 + 100 * np.sin(x / 9 + seed), 128 + 100 * np.cos(y / 13), 128 + 90 * np.sin((x + y) / 17)], -1
+    )
+    for _ in range(4):
+        top, left = rng.integers(0, max(height - 4, 1)), rng.integers(0, max(width - 4, 1))
+        base[top : top + height // 4, left : left + width // 4] = rng.integers(0, 255, 3)
+    base += rng.normal(0, 6, base.shape)
+    return np.clip(base, 0, 255).astype(np.uint8)
+
+
+@pytest.fixture
+def toy_folders(tmp_path: Path) -> tuple[Path, Path]:
+    """Content: colourful made pictures. Style: red-brown stripes on paper."""
+    content, style = tmp_path / "content", tmp_path / "style"
+    content.mkdir()
+    style.mkdir()
+    for i in range(10):
+        Image.fromarray(made_picture(72, 96, i)).save(content / f"{i}.png")
+        y, x = np.mgrid[:80, :100]
+        ink = ((x + (2 + i % 3) * y) // 5) % 2
+        paper = np.array([235, 220, 180]) - ink[..., None] * np.array([110, 150, 140])
+        Image.fromarray(paper.astype(np.uint8)).save(style / f"{i}.png")
+    return content, style
+
+
+TINY = [
+    "data.crop=48",
+    "generator.width=8",
+    "generator.body=16",
+    "generator.num_blocks=1",
+    "generator.style_dim=8",
+    "discriminator.width=8",
+    "projection=16",
+    "losses.content_places=16",
+    "optimizer.warm_up_images=8",
+    "sample_every=1000000",
+]
+"""Settings under which an update takes a few milliseconds."""

@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+from conftest import made_picture
+from PIL import Image, ImageFilter
+
+from inkbridge.metrics.distribution import laplacian_levels, sliced_wasserstein
+from inkbridge.metrics.similarity import edge_correlation
+
+
+def test_a_set_is_at_no_distance_from_itself_and_far_from_another():
+    a = [made_picture(96, 128, i) for i in range(6)]
+    b = [made_picture(96, 128, 50 + i) for i in range(6)]
+    dark = [(picture * 0.3).astype(np.uint8) for picture in a]
+    near = sliced_wasserstein(b, a, short_side=96, num_levels=3)
+    far = sliced_wasserstein(dark, a, short_side=96, num_levels=3)
+    assert all(x < 0.15 for x in near)
+    assert far[-1] > 5 * near[-1]
+
+
+def test_each_level_answers_to_its_own_scale():
+    a = [made_picture(128, 128, i) for i in range(4)]
+    soft = [np.asarray(Image.fromarray(p).filter(ImageFilter.GaussianBlur(1.2))) for p in a]
+    distances = sliced_wasserstein(soft, a, short_side=128, num_levels=4)
+    assert distances[0] > 3 * distances[-1]
+
+
+def test_a_plain_shift_is_measured_exactly():
+    """In one dimension the distance of a shifted set is the shift, whatever the direction."""
+    a = [made_picture(64, 64, i).clip(40, 200) for i in range(3)]
+    brighter = [picture + 20 for picture in a]
+    for before, after in zip(
+        sliced_wasserstein(a, a, short_side=64, num_levels=3),
+        sliced_wasserstein(brighter, a, short_side=64, num_levels=3),
+        strict=True,
+    ):
+        last = (before, after)
+    assert last[1] > last[0] + 0.05
+    assert sliced_wasserstein(brighter, a, short_side=64, num_levels=3)[0] < 0.05
+
+
+def test_laplacian_levels_have_halving_sizes():
+    levels = laplacian_levels(made_picture(100, 200), short_side=64, num_levels=3)
+    assert [level.shape[:2] for level in levels] == [(64, 128), (32, 64), (16, 32)]
+    assert abs(levels[0].mean()) < 0.02
+
+
+def test_edges():
+    picture = made_picture(128, 128)
+    assert edge_correlation(picture, picture) == pytest.approx(1.0)
+    assert edge_correlation(picture, 255 - picture) == pytest.approx(1.0, abs=1e-6)
+    assert abs(edge_correlation(picture, made_picture(128, 128, 9))) < 0.5
+    assert edge_correlation(picture, np.full_like(picture, 9)) == 0.0
+    with pytest.raises(ValueError, match="sizes differ"):
+        edge_correlation(picture, picture[:-1])

@@ -1,0 +1,189 @@
+import io
+import json
+import zipfile
+
+import numpy as np
+import onnx
+import pytest
+from conftest import inverting_model, made_picture, pack_file
+from PIL import Image
+
+import inkbridge
+from inkbridge.catalogue import BUNDLED
+from inkbridge.errors import ConfigError, DataError, PackError
+from inkbridge.pack_format import read_pack, write_pack
+
+
+def test_a_written_pack_reads_back_the_same(tmp_path):
+    original = pack_file()
+    original.preview = b"jpeg"
+    write_pack(tmp_path / "a.stylepack", original)
+    again = read_pack(tmp_path / "a.stylepack")
+    assert again == original
+    write_pack(tmp_path / "b.stylepack", again)
+    assert (tmp_path / "a.stylepack").read_bytes() == (tmp_path / "b.stylepack").read_bytes()
+
+
+def test_apply_gives_exact_results_for_arrays_images_and_paths(stub_pack, tmp_path):
+    pack = inkbridge.load(stub_pack)
+    rgb = made_picture(37, 61)
+    assert np.array_equal(pack.apply(rgb), 255 - rgb)
+    assert np.array_equal(np.asarray(pack.apply(Image.fromarray(rgb))), 255 - rgb)
+    Image.fromarray(rgb).save(tmp_path / "x.png")
+    assert np.array_equal(np.asarray(pack.apply(tmp_path / "x.png", "inverted")), 255 - rgb)
+
+
+def test_strength_runs_from_the_picture_itself_to_the_full_style(stub_pack):
+    pack = inkbridge.load(stub_pack)
+    rgb = made_picture(300, 40)
+    assert np.array_equal(pack.apply(rgb, strength=0.0), rgb)
+    expected = rgb + 0.25 * ((255.0 - rgb) - rgb)
+    assert np.abs(pack.apply(rgb, strength=0.25) - expected).max() <= 0.5
+    for wrong in (-0.1, 1.1, float("nan")):
+        with pytest.raises(ConfigError, match="strength"):
+            pack.apply(rgb, strength=wrong)
+
+
+def test_alpha_is_carried(stub_pack):
+    rgba = np.dstack([made_picture(20, 30), np.tile(np.arange(30, dtype=np.uint8) * 8, (20, 1))])
+    painted = inkbridge.load(stub_pack).apply(Image.fromarray(rgba))
+    assert np.array_equal(np.asarray(painted)[..., 3], rgba[..., 3])
+    assert np.array_equal(np.asarray(painted)[..., :3], 255 - rgba[..., :3])
+
+
+def test_unusable_pictures_and_unknown_styles_are_refused(stub_pack):
+    pack = inkbridge.load(stub_pack)
+    for array in (np.zeros((4, 4)), np.zeros((4, 4, 3)), np.zeros((4, 4, 4), np.uint8)):
+        with pytest.raises(DataError, match="expected uint8"):
+            pack.apply(array)
+    with pytest.raises(DataError, match="no pixels"):
+        pack.apply(np.zeros((0, 4, 3), np.uint8))
+    with pytest.raises(PackError, match="It has: inverted"):
+        pack.apply(np.zeros((4, 4, 3), np.uint8), "none")
+
+
+def test_packs_are_found_by_name_in_the_users_folder(own_pack_folder):
+    write_pack(own_pack_folder / "mine.stylepack", pack_file())
+    assert inkbridge.load("mine").styles == ["inverted"]
+    assert inkbridge.load("inverted").styles == ["inverted"]
+    assert "inverted" in [style.name for style in inkbridge.list_styles()]
+    with pytest.raises(PackError, match="Did you mean inverted"):
+        inkbridge.load("inverte")
+
+
+def rewrite(change) -> bytes:
+    """The stub pack's bytes after `change(entries)` on its dict of entries."""
+    pack = pack_file()
+    import tempfile
+    from pathlib import Path
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "a.stylepack")
+        write_pack(path, pack)
+        with zipfile.ZipFile(path) as archive:
+            entries = {name: archive.read(name) for name in archive.namelist()}
+    compression = change(entries) or zipfile.ZIP_STORED
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", compression) as archive:
+        for name, data in entries.items():
+            archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+def edit_info(**changes):
+    def change(entries):
+        entries["pack.json"] = json.dumps(json.loads(entries["pack.json"]) | changes).encode()
+
+    return change
+
+
+def with_model(model: bytes):
+    import hashlib
+
+    def change(entries):
+        entries["generator.onnx"] = model
+        edit_info(generator_sha256=hashlib.sha256(model).hexdigest())(entries)
+
+    return change
+
+
+def external_data_model() -> bytes:
+    model = onnx.load_from_string(inverting_model())
+    tensor = model.graph.initializer[1]
+    tensor.ClearField("float_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    entry = tensor.external_data.add()
+    entry.key, entry.value = "location", "/etc/passwd"
+    return model.SerializeToString()
+
+
+STYLE = {"name": "a", "title": "A", "code": [0.0] * 4}
+
+HOSTILE = {
+    "not-a-zip": (lambda: b"hello", "not a style pack"),
+    "empty": (lambda: b"", "not a style pack"),
+    "cut-short": (lambda: rewrite(lambda e: None)[:-200], "cut short"),
+    "flipped-byte": (
+        lambda: (lambda d: d[:3000] + bytes([d[3000] ^ 255]) + d[3001:])(
+            rewrite(lambda e: e.update({"LICENSE": b"x" * 9000}) or e.update({k: e.pop(k) for k in list(e)[:2]}))
+        ),
+        "CRC|checksum|damaged",
+    ),
+    "no-json": (lambda: rewrite(lambda e: e.pop("pack.json") and None), "no pack.json"),
+    "no-generator": (lambda: rewrite(lambda e: e.pop("generator.onnx") and None), "no generator.onnx"),
+    "dot-dot": (lambda: rewrite(lambda e: e.update({"../../evil": b"x"})), "does not belong"),
+    "absolute": (lambda: rewrite(lambda e: e.update({"/etc/x": b"x"})), "does not belong"),
+    "pickle": (lambda: rewrite(lambda e: e.update({"model.pkl": b"x"})), "does not belong"),
+    "compressed": (lambda: rewrite(lambda e: zipfile.ZIP_DEFLATED), "compressed"),
+    "bad-json": (lambda: rewrite(lambda e: e.update({"pack.json": b"{"})), "not valid JSON"),
+    "deep-json": (lambda: rewrite(lambda e: e.update({"pack.json": b"[" * 100_000})), "not valid JSON"),
+    "list-json": (lambda: rewrite(lambda e: e.update({"pack.json": b"[]"})), "format"),
+    "too-new": (lambda: rewrite(edit_info(format=99)), "pip install --upgrade"),
+    "no-styles": (lambda: rewrite(edit_info(styles=[])), "no style"),
+    "uneven-codes": (
+        lambda: rewrite(edit_info(styles=[STYLE, {**STYLE, "code": [1.0]}])),
+        "different or no lengths",
+    ),
+    "text-code": (lambda: rewrite(edit_info(styles=[{**STYLE, "code": ["x"]}])), "styles.0.code.0"),
+    "wrong-code-length": (lambda: rewrite(edit_info(styles=[{**STYLE, "code": [0.0] * 7}])), "does not run"),
+    "bad-sizes": (lambda: rewrite(edit_info(size={"multiple": 8, "overlap": 9})), "size rules"),
+    "huge-overlap": (lambda: rewrite(edit_info(size={"multiple": 8, "overlap": 80000})), "size rules"),
+    "range": (lambda: rewrite(edit_info(pixel_range=[0, 1])), "pixel range"),
+    "checksum": (lambda: rewrite(edit_info(generator_sha256="0")), "checksum"),
+    "not-onnx": (lambda: rewrite(with_model(b"not a network")), "cannot be loaded"),
+    "wrong-shapes": (lambda: rewrite(with_model(inverting_model(outputs=2))), "expected .1, 3, 64, 64."),
+    "outside-files": (lambda: rewrite(with_model(external_data_model())), "outside the pack"),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_hostile_and_damaged_packs_are_refused_in_one_sentence(tmp_path, kind):
+    make, reason = HOSTILE[kind]
+    path = tmp_path / f"{kind}.stylepack"
+    path.write_bytes(make())
+    with pytest.raises(PackError, match=reason) as caught:
+        inkbridge.load(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_missing_pack_and_a_wrong_ending_are_refused(tmp_path):
+    with pytest.raises(PackError, match="does not exist"):
+        inkbridge.load(tmp_path / "none.stylepack")
+    with pytest.raises(PackError, match="ends in .stylepack"):
+        write_pack(tmp_path / "a.zip", pack_file())
+
+
+@pytest.mark.parametrize("pack", sorted(BUNDLED.glob("*.stylepack")), ids=lambda p: p.stem)
+def test_bundled_packs_paint_and_carry_their_provenance(pack):
+    loaded = inkbridge.load(pack)
+    rgb = made_picture(90, 130)
+    painted = loaded.apply(rgb)
+    assert painted.shape == rgb.shape
+    assert np.abs(painted.astype(int) - rgb).mean() > 8
+    assert loaded.license
+    assert loaded.info.provenance["data"]
+    assert loaded.info.measured["distance_covered"]
+    assert pack.stat().st_size < 12e6
+    assert pack.with_suffix(".md").exists()

@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+import torch
+from conftest import made_picture
+
+from inkbridge.engine import Engine
+from inkbridge.tiling import apply_tiled
+from inkbridge.train.export import to_onnx
+from inkbridge.train.networks.generator import STRIDE, Generator, GeneratorConfig
+
+
+@pytest.fixture(scope="module")
+def real_network():
+    """A generator of the real architecture with strong weights, as ONNX, and how far it looks."""
+    torch.manual_seed(0)
+    generator = Generator(GeneratorConfig(width=8, body=16, num_blocks=1, style_dim=8)).eval()
+    with torch.no_grad():
+        generator.to_rgb.weight.mul_(3)
+    engine = Engine(to_onnx(generator), "test", 8)
+    code = generator.styles.detach().numpy()
+    overlap = -(-generator.receptive_radius() // STRIDE) * STRIDE
+    return (lambda image: engine.run(image, code)), overlap
+
+
+@pytest.mark.parametrize("size", [(300, 421), (33, 500), (500, 33), (1, 1), (7, 300), (64, 64)])
+def test_tiles_equal_the_whole_picture(real_network, size):
+    network, overlap = real_network
+    rgb = made_picture(*size)
+    whole = apply_tiled(network, rgb, overlap, STRIDE, tile=1024)
+    tiled = apply_tiled(network, rgb, overlap, STRIDE, tile=96)
+    assert whole.shape == rgb.shape
+    assert np.abs(whole.astype(int) - tiled).max() <= 1
+    assert whole.std() > 3 or rgb.size == 3
+
+
+def test_too_little_overlap_would_show(real_network):
+    network, _ = real_network
+    rgb = made_picture(300, 421)
+    whole = apply_tiled(network, rgb, 64, STRIDE, tile=1024)
+    tiled = apply_tiled(network, rgb, 0, STRIDE, tile=96)
+    assert np.abs(whole.astype(int) - tiled).max() > 1
+
+
+def test_the_border_is_mirrored_and_tiles_are_aligned_and_even():
+    seen = []
+
+    def network(image):
+        seen.append(image)
+        return image
+
+    rgb = made_picture(50, 130)
+    out = apply_tiled(network, rgb, 16, 8, tile=64)
+    assert np.array_equal(out, rgb)
+    assert len({image.shape for image in seen}) == 1
+    assert all(side % 8 == 0 for side in seen[0].shape[2:])
+    first = seen[0][0]
+    assert np.array_equal(first[:, :16], first[:, 32:16:-1])
+    assert np.array_equal(first[:, :, :16], first[:, :, 32:16:-1])
+
+
+def test_a_tiny_picture_is_mirrored_many_times():
+    shapes = []
+
+    def network(image):
+        shapes.append(image.shape)
+        return image
+
+    rgb = made_picture(3, 2)
+    assert np.array_equal(apply_tiled(network, rgb, 104, 8), rgb)
+    assert shapes == [(1, 3, 216, 216)]
+
+
+def test_progress_is_told():
+    told = []
+    apply_tiled(lambda image: image, made_picture(100, 100), 8, 8, 56, lambda *seen: told.append(seen))
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]

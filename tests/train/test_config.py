@@ -1,0 +1,63 @@
+import pytest
+
+from inkbridge.errors import ConfigError
+from inkbridge.train.config import from_dict, load_config, setting_names, to_dict
+
+
+def test_file_overrides_defaults_and_set_overrides_the_file(tmp_path):
+    file = tmp_path / "run.toml"
+    file.write_text("seed = 7\nbatch = 3\n[losses]\ncontent_weight = 2\n[data]\ncontent_scale = [0.4, 1]\n")
+    config = load_config(file, ["batch=9", "losses.adversarial=hinge", "title=Song landscape"])
+    assert (config.seed, config.batch, config.title) == (7, 9, "Song landscape")
+    assert config.model.losses.content_weight == 2.0
+    assert config.model.losses.adversarial == "hinge"
+    assert config.data.content_scale == (0.4, 1.0)
+
+
+def test_a_config_survives_its_plain_form():
+    config = load_config(None, ["generator.width=16", "data.mirror=false"])
+    assert from_dict(to_dict(config), "test") == config
+
+
+def test_every_setting_has_one_name():
+    names = list(setting_names())
+    assert len(names) == len(set(names))
+    assert {"batch", "data.crop", "losses.content_weight", "generator.width"} <= set(names)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("losses.contnet_weight=1", "losses.contnet_weight is not a setting. Did you mean losses.content_weight"),
+        ("lossess.content_weight=1", "Did you mean losses.content_weight"),
+        ("bacth=4", "bacth is not a setting. Did you mean batch"),
+        ("model.projection=4", "model.projection is not a setting"),
+        ("losses=4", "losses is not a setting"),
+        ("batch=many", "batch = 'many' cannot be used"),
+        ("batch=0", "batch = 0 cannot be used: it must be at least 1"),
+        ("data.crop=50", "data.crop = 50 cannot be used: it must be a multiple of 16"),
+        ("data.content_scale=[2, 1]", "data.content_scale"),
+        ("data.hold_back=1", "data.hold_back"),
+        ("precision=float8", "precision = 'float8'"),
+        ("recipe=magic", "recipe = 'magic'"),
+        ("losses.adversarial=magic", "losses.adversarial = 'magic'"),
+        ("batch", "write it as key=value"),
+    ],
+)
+def test_wrong_settings_are_one_clear_sentence(assignment, message):
+    with pytest.raises(ConfigError) as caught:
+        load_config(None, [assignment])
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_unreadable_files_and_unknown_tables_name_the_file(tmp_path):
+    file = tmp_path / "run.toml"
+    with pytest.raises(ConfigError, match="run.toml cannot be read"):
+        load_config(file, [])
+    file.write_text("[losses\n")
+    with pytest.raises(ConfigError, match="not valid TOML"):
+        load_config(file, [])
+    file.write_text("[los]\ncontent_weight = 1\n")
+    with pytest.raises(ConfigError, match=r"los is not a setting.*run\.toml"):
+        load_config(file, [])

@@ -1,0 +1,119 @@
+"""Losses against numbers worked out by hand."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from inkbridge.train import losses
+from inkbridge.train.regularizers import r1_penalty
+
+
+def test_hinge():
+    real, fake = torch.tensor([2.0, 0.5, -1.0]), torch.tensor([-2.0, 0.0, 1.0])
+    assert losses.hinge_discriminator(real, fake).item() == pytest.approx((0 + 0.5 + 2) / 3 + (0 + 1 + 2) / 3)
+    assert losses.hinge_generator(fake).item() == pytest.approx(1 / 3)
+
+
+def test_least_squares():
+    real, fake = torch.tensor([1.0, 3.0]), torch.tensor([0.0, 2.0])
+    assert losses.least_squares_discriminator(real, fake).item() == pytest.approx(0.5 * 2 + 0.5 * 2)
+    assert losses.least_squares_generator(fake).item() == pytest.approx(0.5 * (1 + 1) / 2)
+
+
+def test_non_saturating():
+    zero = torch.zeros(3)
+    assert losses.non_saturating_discriminator(zero, zero).item() == pytest.approx(2 * math.log(2))
+    assert losses.non_saturating_generator(torch.tensor([3.0])).item() == pytest.approx(math.log1p(math.exp(-3)))
+
+
+@pytest.mark.parametrize("name", losses.ADVERSARIAL)
+def test_every_adversarial_loss_pulls_the_right_way(name):
+    loss_d, loss_g = losses.ADVERSARIAL[name]
+    real, fake = torch.full((4,), 0.2, requires_grad=True), torch.full((4,), 0.1, requires_grad=True)
+    loss_d(real, fake).backward()
+    assert (real.grad < 0).all()
+    assert (fake.grad > 0).all()
+    fake.grad = None
+    loss_g(fake).backward()
+    assert (fake.grad < 0).all()
+
+
+def test_patch_nce_of_two_orthogonal_places():
+    key = torch.eye(2)[None]
+    t = 0.07
+    right = losses.patch_nce(key, key, t).item()
+    assert right == pytest.approx(math.log1p(math.exp(-1 / t)), abs=1e-6)
+    swapped = losses.patch_nce(key.flip(1), key, t).item()
+    assert swapped == pytest.approx(1 / t + math.log1p(math.exp(-1 / t)), rel=1e-5)
+
+
+def test_patch_nce_gives_no_gradient_to_the_content():
+    query, key = torch.randn(1, 4, 3, requires_grad=True), torch.randn(1, 4, 3, requires_grad=True)
+    losses.patch_nce(query, key).backward()
+    assert query.grad is not None
+    assert key.grad is None
+
+
+def test_laplacian_pyramid_adds_up_to_the_picture():
+    image = torch.rand(1, 3, 32, 32)
+    levels = losses.laplacian_pyramid(image, 3)
+    assert [level.shape[-1] for level in levels] == [32, 16, 8]
+    rebuilt = levels[-1]
+    for level in reversed(levels[:-1]):
+        rebuilt = level + torch.nn.functional.interpolate(rebuilt, scale_factor=2.0, mode="bilinear")
+    assert torch.allclose(rebuilt, image, atol=1e-6)
+
+
+def sliced(a: torch.Tensor, b: torch.Tensor) -> float:
+    rng = torch.Generator().manual_seed(0)
+    directions = [losses.random_directions(75, 8, rng)]
+    return losses.sliced_wasserstein([a], [b], directions, rng).item()
+
+
+def test_sliced_wasserstein_of_a_shift_is_the_shift_over_the_spread():
+    rng = torch.Generator().manual_seed(1)
+    picture = torch.rand(2, 3, 24, 24, generator=rng)
+    assert sliced(picture, picture.flip(0)) == pytest.approx(0, abs=1e-6)
+    direction = torch.full((75, 1), 75**-0.5)
+    distance = losses.sliced_wasserstein([picture + 0.25], [picture], [direction], rng)
+    projected = torch.nn.functional.conv2d(picture, direction.reshape(1, 3, 5, 5))
+    # 16 x 16 places at stride 1 would be 20 x 20: the picture is small, every place is used.
+    assert distance.item() == pytest.approx(0.25 * 75**0.5 / projected.std().item(), rel=1e-4)
+
+
+def test_sliced_wasserstein_has_a_gradient_towards_the_style():
+    result = torch.zeros(1, 3, 24, 24, requires_grad=True)
+    style = torch.rand(1, 3, 24, 24) + 1
+    rng = torch.Generator().manual_seed(0)
+    direction = torch.full((75, 1), 75**-0.5)
+    losses.sliced_wasserstein([result], [style], [direction], rng).backward()
+    assert (result.grad[:, :, 8:16, 8:16] < 0).all()
+
+
+def test_sliced_activations_are_zero_for_equal_sets_and_count_in_units_of_spread():
+    rng = torch.Generator().manual_seed(0)
+    a = torch.randn(2, 5, 8, 8, generator=rng)
+    assert losses.sliced_activations([a], [a.flip(0)], rng).item() == pytest.approx(0, abs=1e-6)
+    moved = losses.sliced_activations([a + 1], [a], rng).item()
+    scaled = losses.sliced_activations([10 * a + 10], [10 * a], rng).item()
+    assert moved > 0.2
+    assert scaled == pytest.approx(moved, rel=0.3)
+
+
+def test_r1_of_a_linear_discriminator_is_its_squared_weights():
+    weight = torch.tensor([1.0, -2.0, 3.0]).view(1, 3, 1, 1)
+    image = torch.rand(2, 3, 4, 5, requires_grad=True)
+    logits = torch.nn.functional.conv2d(image, weight)
+    # 20 places, each pixel belongs to one: sum of squares over a picture is 20 * 14, over 20 places 14.
+    assert r1_penalty(image, [logits]).item() == pytest.approx(14.0)
+
+
+def test_losses_do_not_depend_on_the_batch_size():
+    rng = np.random.default_rng(0)
+    logits = torch.tensor(rng.normal(size=(3, 1, 4, 4)), dtype=torch.float32)
+    for loss_d, loss_g in losses.ADVERSARIAL.values():
+        twice = torch.cat([logits, logits])
+        assert loss_g(twice).item() == pytest.approx(loss_g(logits).item())
+        assert loss_d(twice, -twice).item() == pytest.approx(loss_d(logits, -logits).item())

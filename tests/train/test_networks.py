@@ -1,0 +1,82 @@
+import pytest
+import torch
+
+from inkbridge.train.networks.discriminator import Discriminator, DiscriminatorConfig
+from inkbridge.train.networks.generator import STRIDE, Generator, GeneratorConfig, ModulatedConv
+from inkbridge.train.networks.projection import ProjectionHeads, sample_positions
+
+
+def small() -> Generator:
+    torch.manual_seed(0)
+    return Generator(GeneratorConfig(width=8, body=16, num_blocks=2, style_dim=8), num_styles=2).eval()
+
+
+def test_default_generator_has_one_to_three_million_parameters():
+    assert 1e6 < sum(p.numel() for p in Generator(GeneratorConfig()).parameters()) < 3e6
+
+
+def test_one_style_folded_into_the_weights_is_the_same_function_as_scaled_activations():
+    generator = small()
+    image = torch.rand(2, 3, 48, 64) * 2 - 1
+    code = generator.styles[:1]
+    folded, scaled = generator(image, code), generator(image, code.repeat(2, 1))
+    assert torch.allclose(folded, scaled, atol=1e-5)
+
+
+def test_modulated_convolution_by_hand():
+    torch.manual_seed(0)
+    conv = ModulatedConv(2, 3, 4)
+    style, x = torch.randn(1, 4), torch.randn(1, 2, 5, 5)
+    scale = conv.affine(style)[0]
+    weight = conv.weight * scale[None, :, None, None]
+    weight = weight / torch.sqrt((weight**2).sum((1, 2, 3), keepdim=True) + 1e-8)
+    expected = torch.nn.functional.conv2d(x, weight, conv.bias, padding=1)
+    assert torch.allclose(conv(x, style), expected, atol=1e-5)
+
+
+def test_styles_change_the_picture_and_the_size_stays():
+    generator = small()
+    image = torch.rand(1, 3, 40, 56) * 2 - 1
+    first, second = generator(image, generator.styles[:1]), generator(image, generator.styles[1:])
+    assert first.shape == image.shape
+    assert (first - second).abs().mean() > 1e-3
+
+
+def test_features_for_the_price_of_the_result_are_the_features():
+    generator = small()
+    image = torch.rand(1, 3, 48, 48)
+    result, found = generator.with_features(image, generator.styles[:1])
+    assert torch.equal(result, generator(image, generator.styles[:1]))
+    for a, b, channels in zip(found, generator.features(image), generator.feature_channels(), strict=True):
+        assert torch.equal(a, b)
+        assert a.shape[1] == channels
+
+
+@pytest.mark.parametrize("num_blocks", [1, 2])
+def test_no_output_pixel_looks_further_than_the_receptive_radius(num_blocks):
+    torch.manual_seed(0)
+    generator = Generator(GeneratorConfig(width=4, body=8, num_blocks=num_blocks, style_dim=4)).double().eval()
+    size = (2 * generator.receptive_radius() + 64) // STRIDE * STRIDE
+    image = torch.rand(1, 3, 16, size, dtype=torch.float64, requires_grad=True)
+    for column in range(size // 2, size // 2 + 8):
+        image.grad = None
+        generator(image, generator.styles)[..., column].sum().backward()
+        touched = image.grad.abs().sum((0, 1, 2)).nonzero().flatten()
+        assert column - touched.min() <= generator.receptive_radius()
+        assert touched.max() - column <= generator.receptive_radius()
+
+
+@pytest.mark.parametrize("spectral_norm", [True, False])
+def test_discriminator_judges_patches_at_each_scale(spectral_norm):
+    config = DiscriminatorConfig(width=8, num_scales=2, spectral_norm=spectral_norm)
+    logits, activations = Discriminator(config)(torch.rand(2, 3, 64, 48))
+    assert [tuple(logit.shape) for logit in logits] == [(2, 1, 8, 6), (2, 1, 4, 3)]
+    assert [a.shape[1] for a in activations] == [16, 32, 16, 32]
+
+
+def test_projections_are_unit_vectors_at_different_places():
+    features = [torch.randn(2, 5, 6, 6), torch.randn(2, 7, 3, 3)]
+    positions = sample_positions(features, 16, torch.Generator().manual_seed(0))
+    assert [len(set(p.tolist())) for p in positions] == [16, 9]
+    for vectors in ProjectionHeads([5, 7], 4)(features, positions):
+        assert torch.allclose(vectors.norm(dim=2), torch.ones(2, vectors.shape[1]), atol=1e-5)
