@@ -1,6 +1,6 @@
 """Kill -9 at random moments of a small training, again and again; it must end in the same parameters.
 
-    python benchmarks/kill_resume.py CONTENT_DIR STYLE_DIR [KILLS]
+python benchmarks/kill_resume.py CONTENT_DIR STYLE_DIR [KILLS]
 """
 
 from __future__ import annotations
@@ -60,7 +60,10 @@ def main() -> None:
             if seen < done:
                 sys.exit(f"kill {kill + 1}: went back from {done} to {seen} images")
             done = seen
-            print(f"kill {kill + 1}: {'running' if ended is None else 'finished'}, {seen} images saved", flush=True)
+            print(
+                f"kill {kill + 1}: {'running' if ended is None else 'finished'}, {seen} images saved",
+                flush=True,
+            )
         subprocess.run(command("killed"), check=True, capture_output=True)
         whole, killed = state("whole"), state("killed")
         same = all(

@@ -35,6 +35,7 @@ class ResNet9(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.styles = nn.Parameter(torch.zeros(1, 1))
+        self.feature_channels = [3, 128, 256, 256, 256]
         norm, act = nn.InstanceNorm2d, nn.ReLU
         self.stem = nn.Sequential(nn.ReflectionPad2d(3), nn.Conv2d(3, 64, 7), norm(64), act(True))
         self.down1 = nn.Sequential(nn.Conv2d(64, 128, 3, 2, 1), norm(128), act(True))
@@ -58,7 +59,13 @@ class ResNet9(nn.Module):
             x = block(x)
         return self.up(x)
 
-    def features(self, image: Tensor, style: Tensor) -> list[Tensor]:
+    def with_features(self, image: Tensor, style: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """As CUT does it: the content is encoded once more for the keys."""
+        with torch.no_grad():
+            found = self.features(image)
+        return self(image, style), found
+
+    def features(self, image: Tensor) -> list[Tensor]:
         """CUT's five depths: picture, both downsamplings, blocks 1 and 5."""
         stem = self.stem(image)
         first = self.down1(stem)
@@ -71,9 +78,6 @@ class ResNet9(nn.Module):
                 found.append(x)
         return found
 
-    def feature_channels(self) -> list[int]:
-        return [3, 128, 256, 256, 256]
-
 
 class PatchGAN70(nn.Module):
     def __init__(self) -> None:
@@ -83,5 +87,5 @@ class PatchGAN70(nn.Module):
             layers += [nn.Conv2d(a, b, 4, stride, 1), nn.InstanceNorm2d(b), nn.LeakyReLU(0.2, True)]
         self.layers = nn.Sequential(*layers, nn.Conv2d(512, 1, 4, 1, 1))
 
-    def forward(self, image: Tensor) -> list[Tensor]:
-        return [self.layers(image)]
+    def forward(self, image: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        return [self.layers(image)], []

@@ -29,7 +29,9 @@ def main() -> None:
     rng = np.random.default_rng(0)
     for height, width in SIZES:
         y, x = np.mgrid[:height, :width]
-        rgb = np.stack([128 + 90 * np.sin(x / 31), 128 + 90 * np.cos(y / 23), 128 + 90 * np.sin((x + y) / 47)], -1)
+        rgb = np.stack(
+            [128 + 90 * np.sin(x / 31), 128 + 90 * np.cos(y / 23), 128 + 90 * np.sin((x + y) / 47)], -1
+        )
         rgb = np.clip(rgb + rng.normal(0, 12, rgb.shape), 0, 255).astype(np.uint8)
         size = file.info.size
         runs = [

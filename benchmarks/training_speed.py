@@ -24,7 +24,7 @@ def baseline(exchange_discriminator: bool) -> Cut:
     """Recipe `cut` with the published networks put in its places."""
     recipe = Cut(CutConfig(), torch.device("cpu"))
     recipe.generator = ResNet9()
-    recipe.heads = ProjectionHeads(recipe.generator.feature_channels(), 256)
+    recipe.heads = ProjectionHeads(recipe.generator.feature_channels, 256)
     if exchange_discriminator:
         recipe.discriminator = PatchGAN70()
     recipe.discriminator.to(memory_format=torch.contiguous_format)

@@ -5,9 +5,9 @@ import zlib
 
 import numpy as np
 import pytest
-from conftest import made_picture
 from PIL import Image, ImageCms
 
+from conftest import made_picture
 from inkbridge.errors import DataError
 from inkbridge.images import (
     Picture,
@@ -69,7 +69,9 @@ def test_alpha_survives_in_png_and_lies_on_white_in_jpeg(tmp_path):
     assert flat[5, 8].max() < 15
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "YCbCr", "LAB", "HSV", "I;16", "I", "F"])
+@pytest.mark.parametrize(
+    "mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "YCbCr", "LAB", "HSV", "I;16", "I", "F"]
+)
 def test_every_mode_becomes_rgb(mode):
     gray = np.tile(np.linspace(0, 255, 32, dtype=np.uint8), (16, 1))
     if mode == "I;16":
@@ -102,13 +104,19 @@ def test_transparent_palette_keeps_its_alpha():
     assert picture.alpha[3, 3] == 0
 
 
-def png_16_bit_rgb() -> bytes:
+def handmade_png(width: int, height: int, bits: int, rows: bytes) -> bytes:
+    """A PNG put together by hand: sizes and depths that Pillow would not write."""
+
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    rows = b"".join(b"\0" + struct.pack(">12H", *range(0, 60000, 5000)) for _ in range(4))
-    header = struct.pack(">IIBBBBB", 4, 4, 16, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    header = struct.pack(">IIBBBBB", width, height, bits, 2, 0, 0, 0)
+    parts = [(b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(kind, data) for kind, data in parts)
+
+
+def png_16_bit_rgb() -> bytes:
+    return handmade_png(4, 4, 16, 4 * (b"\0" + struct.pack(">12H", *range(0, 60000, 5000))))
 
 
 def test_sixteen_bits_and_frames_are_said():
@@ -155,18 +163,10 @@ def test_missing_file_and_folder_are_refused(tmp_path):
         read_picture(tmp_path)
 
 
-def bomb(width: int, height: int) -> bytes:
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b"")
-
-
 @pytest.mark.parametrize("side", [15_000, 60_000])
 def test_decompression_bombs_are_refused_and_the_message_says_how_to_lift_the_cap(side):
     with pytest.raises(DataError, match="--max-megapixels"):
-        decode(bomb(side, side), "bomb.png")
+        decode(handmade_png(side, side, 8, b"\0" * 1000), "bomb.png")
 
 
 def test_the_cap_can_be_moved():

@@ -1,14 +1,17 @@
+import hashlib
 import io
 import json
+import tempfile
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
-from conftest import inverting_model, made_picture, pack_file
 from PIL import Image
 
 import inkbridge
+from conftest import inverting_model, made_picture, pack_file
 from inkbridge.catalogue import BUNDLED
 from inkbridge.errors import ConfigError, DataError, PackError
 from inkbridge.pack_format import read_pack, write_pack
@@ -73,13 +76,9 @@ def test_packs_are_found_by_name_in_the_users_folder(own_pack_folder):
 
 def rewrite(change) -> bytes:
     """The stub pack's bytes after `change(entries)` on its dict of entries."""
-    pack = pack_file()
-    import tempfile
-    from pathlib import Path
-
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "a.stylepack")
-        write_pack(path, pack)
+        write_pack(path, pack_file())
         with zipfile.ZipFile(path) as archive:
             entries = {name: archive.read(name) for name in archive.namelist()}
     compression = change(entries) or zipfile.ZIP_STORED
@@ -98,8 +97,6 @@ def edit_info(**changes):
 
 
 def with_model(model: bytes):
-    import hashlib
-
     def change(entries):
         entries["generator.onnx"] = model
         edit_info(generator_sha256=hashlib.sha256(model).hexdigest())(entries)
@@ -117,18 +114,19 @@ def external_data_model() -> bytes:
     return model.SerializeToString()
 
 
+def flipped(data: bytes) -> bytes:
+    """One byte changed in the middle of the long run of x."""
+    place = data.index(b"x" * 5000) + 2000
+    return data[:place] + b"y" + data[place + 1 :]
+
+
 STYLE = {"name": "a", "title": "A", "code": [0.0] * 4}
 
 HOSTILE = {
     "not-a-zip": (lambda: b"hello", "not a style pack"),
     "empty": (lambda: b"", "not a style pack"),
     "cut-short": (lambda: rewrite(lambda e: None)[:-200], "cut short"),
-    "flipped-byte": (
-        lambda: (lambda d: d[:3000] + bytes([d[3000] ^ 255]) + d[3001:])(
-            rewrite(lambda e: e.update({"LICENSE": b"x" * 9000}) or e.update({k: e.pop(k) for k in list(e)[:2]}))
-        ),
-        "CRC|checksum|damaged",
-    ),
+    "flipped-byte": (lambda: flipped(rewrite(lambda e: e.update({"LICENSE": b"x" * 9000}))), "CRC"),
     "no-json": (lambda: rewrite(lambda e: e.pop("pack.json") and None), "no pack.json"),
     "no-generator": (lambda: rewrite(lambda e: e.pop("generator.onnx") and None), "no generator.onnx"),
     "dot-dot": (lambda: rewrite(lambda e: e.update({"../../evil": b"x"})), "does not belong"),
@@ -151,7 +149,7 @@ HOSTILE = {
     "range": (lambda: rewrite(edit_info(pixel_range=[0, 1])), "pixel range"),
     "checksum": (lambda: rewrite(edit_info(generator_sha256="0")), "checksum"),
     "not-onnx": (lambda: rewrite(with_model(b"not a network")), "cannot be loaded"),
-    "wrong-shapes": (lambda: rewrite(with_model(inverting_model(outputs=2))), "expected .1, 3, 64, 64."),
+    "wrong-shapes": (lambda: rewrite(with_model(inverting_model(outputs=2))), r"expected \[1, 3, 64, 64\]"),
     "outside-files": (lambda: rewrite(with_model(external_data_model())), "outside the pack"),
 }
 
@@ -171,7 +169,7 @@ def test_hostile_and_damaged_packs_are_refused_in_one_sentence(tmp_path, kind):
 def test_a_missing_pack_and_a_wrong_ending_are_refused(tmp_path):
     with pytest.raises(PackError, match="does not exist"):
         inkbridge.load(tmp_path / "none.stylepack")
-    with pytest.raises(PackError, match="ends in .stylepack"):
+    with pytest.raises(PackError, match=r"ends in \.stylepack"):
         write_pack(tmp_path / "a.zip", pack_file())
 
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 import torch
-from conftest import made_picture
 
+from conftest import made_picture
 from inkbridge.engine import Engine
 from inkbridge.tiling import apply_tiled
 from inkbridge.train.export import to_onnx

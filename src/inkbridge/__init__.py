@@ -1,7 +1,7 @@
 """Inkbridge moves the style of one picture culture onto another's pictures.
 
-    import inkbridge
-    inkbridge.load("ukiyo-e").apply("photo.jpg").save("painting.png")
+import inkbridge
+inkbridge.load("ukiyo-e").apply("photo.jpg").save("painting.png")
 """
 
 from typing import TYPE_CHECKING

@@ -16,7 +16,7 @@ from typing import IO
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from inkbridge.errors import DataError
 
@@ -94,7 +94,7 @@ def decode(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Picture:
             image = Image.open(io.BytesIO(data), formats=FORMATS)
     except Image.DecompressionBombError:
         raise _too_large(name, "more than", max_pixels) from None
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise DataError(
             f"{name} is not a picture that Inkbridge reads (JPEG, PNG, WebP, AVIF, TIFF, GIF, BMP)."
         ) from None
@@ -161,7 +161,7 @@ def _from_loaded(image: Image.Image, notes: list[str]) -> Picture:
     mode = image.mode
     if mode.startswith("I") or mode == "F":
         image = _to_8_bits(image)
-    elif mode == "CMYK" or mode == "LAB":
+    elif mode in {"CMYK", "LAB"}:
         image, icc_profile = _to_srgb(image, icc_profile, mode), None
         notes.append(f"{mode} becomes RGB")
     elif mode == "P":
@@ -240,7 +240,7 @@ def write_picture(picture: Picture, path: str | os.PathLike[str], quality: int =
         options["exif"] = picture.exif
     if picture.icc_profile and file_format not in {"GIF", "BMP"}:
         options["icc_profile"] = picture.icc_profile
-    write_atomically(path, lambda file: image.save(file, format=file_format, **options))  # type: ignore[arg-type]
+    write_atomically(path, lambda file: image.save(file, format=file_format, **options))
     return notes
 
 
@@ -297,4 +297,5 @@ def from_network(values: npt.NDArray[np.float32]) -> RGB:
     """3 x H x W float32 in [-1, 1] -> H x W x 3 uint8; values outside are clipped."""
     scaled = (values.transpose(1, 2, 0) + np.float32(1)) * np.float32(127.5)
     np.rint(scaled, out=scaled)
-    return np.clip(scaled, 0, 255).astype(np.uint8)
+    rgb: RGB = np.clip(scaled, 0, 255).astype(np.uint8)
+    return rgb

@@ -4,8 +4,9 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import made_picture
 from PIL import Image
+
+from conftest import made_picture
 
 
 def inkbridge(*arguments, **options) -> subprocess.CompletedProcess:

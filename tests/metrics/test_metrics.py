@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from conftest import made_picture
 from PIL import Image, ImageFilter
 
+from conftest import made_picture
 from inkbridge.metrics.distribution import laplacian_levels, sliced_wasserstein
 from inkbridge.metrics.similarity import edge_correlation
 

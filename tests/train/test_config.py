@@ -28,7 +28,10 @@ def test_every_setting_has_one_name():
 @pytest.mark.parametrize(
     ("assignment", "message"),
     [
-        ("losses.contnet_weight=1", "losses.contnet_weight is not a setting. Did you mean losses.content_weight"),
+        (
+            "losses.contnet_weight=1",
+            "losses.contnet_weight is not a setting. Did you mean losses.content_weight",
+        ),
         ("lossess.content_weight=1", "Did you mean losses.content_weight"),
         ("bacth=4", "bacth is not a setting. Did you mean batch"),
         ("model.projection=4", "model.projection is not a setting"),
@@ -53,11 +56,14 @@ def test_wrong_settings_are_one_clear_sentence(assignment, message):
 
 def test_unreadable_files_and_unknown_tables_name_the_file(tmp_path):
     file = tmp_path / "run.toml"
-    with pytest.raises(ConfigError, match="run.toml cannot be read"):
+    with pytest.raises(ConfigError, match=r"run\.toml cannot be read"):
         load_config(file, [])
     file.write_text("[losses\n")
     with pytest.raises(ConfigError, match="not valid TOML"):
         load_config(file, [])
     file.write_text("[los]\ncontent_weight = 1\n")
-    with pytest.raises(ConfigError, match=r"los is not a setting.*run\.toml"):
+    with pytest.raises(
+        ConfigError,
+        match=r"los\.content_weight is not a setting. Did you mean losses\.content_weight.*run\.toml",
+    ):
         load_config(file, [])

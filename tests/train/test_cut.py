@@ -2,8 +2,8 @@ import copy
 
 import pytest
 import torch
-from conftest import TINY
 
+from conftest import TINY
 from inkbridge.train.config import load_config
 from inkbridge.train.recipes.cut import Cut
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from conftest import made_picture
 from PIL import Image
 
+from conftest import made_picture
 from inkbridge.errors import DataError
 from inkbridge.train.augment import augment, cutout, translate
 from inkbridge.train.data import Crops, DataConfig, load_pictures

@@ -25,7 +25,9 @@ def test_least_squares():
 def test_non_saturating():
     zero = torch.zeros(3)
     assert losses.non_saturating_discriminator(zero, zero).item() == pytest.approx(2 * math.log(2))
-    assert losses.non_saturating_generator(torch.tensor([3.0])).item() == pytest.approx(math.log1p(math.exp(-3)))
+    assert losses.non_saturating_generator(torch.tensor([3.0])).item() == pytest.approx(
+        math.log1p(math.exp(-3))
+    )
 
 
 @pytest.mark.parametrize("name", losses.ADVERSARIAL)

@@ -47,7 +47,7 @@ def test_features_for_the_price_of_the_result_are_the_features():
     image = torch.rand(1, 3, 48, 48)
     result, found = generator.with_features(image, generator.styles[:1])
     assert torch.equal(result, generator(image, generator.styles[:1]))
-    for a, b, channels in zip(found, generator.features(image), generator.feature_channels(), strict=True):
+    for a, b, channels in zip(found, generator.features(image), generator.feature_channels, strict=True):
         assert torch.equal(a, b)
         assert a.shape[1] == channels
 
@@ -55,7 +55,9 @@ def test_features_for_the_price_of_the_result_are_the_features():
 @pytest.mark.parametrize("num_blocks", [1, 2])
 def test_no_output_pixel_looks_further_than_the_receptive_radius(num_blocks):
     torch.manual_seed(0)
-    generator = Generator(GeneratorConfig(width=4, body=8, num_blocks=num_blocks, style_dim=4)).double().eval()
+    generator = (
+        Generator(GeneratorConfig(width=4, body=8, num_blocks=num_blocks, style_dim=4)).double().eval()
+    )
     size = (2 * generator.receptive_radius() + 64) // STRIDE * STRIDE
     image = torch.rand(1, 3, 16, size, dtype=torch.float64, requires_grad=True)
     for column in range(size // 2, size // 2 + 8):

@@ -12,12 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import TINY, made_picture
 from PIL import Image
 
 import inkbridge
+from conftest import TINY, made_picture
 from inkbridge.errors import ConfigError, DataError, TrainingError
 from inkbridge.metrics.distribution import sliced_wasserstein
+from inkbridge.train import loop
 from inkbridge.train.config import load_config
 from inkbridge.train.export import compare, export_run, to_onnx
 from inkbridge.train.loop import Budget, train
@@ -39,7 +40,16 @@ def equal(a, b) -> bool:
 def run_command(folders, out: Path, *extra: str) -> list[str]:
     settings = [part for setting in TINY for part in ("--set", setting)]
     return [
-        *(sys.executable, "-m", "inkbridge", "train", "--content", str(folders[0]), "--style", str(folders[1])),
+        *(
+            sys.executable,
+            "-m",
+            "inkbridge",
+            "train",
+            "--content",
+            str(folders[0]),
+            "--style",
+            str(folders[1]),
+        ),
         *("--out", str(out), *settings, *extra),
     ]
 
@@ -54,8 +64,6 @@ def test_stopping_and_going_on_ends_bit_for_bit_where_one_go_ends(toy_folders, t
     def stop_in_the_middle(report):
         shots.append(report)
         signal.raise_signal(signal.SIGINT)
-
-    import inkbridge.train.loop as loop
 
     seconds, loop.LOG_SECONDS = loop.LOG_SECONDS, 0.0
     try:
@@ -74,7 +82,9 @@ def test_kill_9_at_random_moments_loses_nothing(toy_folders, tmp_path):
     """Two kills here; benchmarks/kill_resume.py does twenty."""
     config = load_config(None, [*TINY, "checkpoint_seconds=0.05"])
     train(*toy_folders, tmp_path / "whole", config, Budget(images=160))
-    command = run_command(toy_folders, tmp_path / "killed", "--images", "160", "--set", "checkpoint_seconds=0.05")
+    command = run_command(
+        toy_folders, tmp_path / "killed", "--images", "160", "--set", "checkpoint_seconds=0.05"
+    )
     dice = random.Random(0)
     for _ in range(2):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -132,7 +142,11 @@ def test_bad_folders_are_one_sentence_and_exit_1(tmp_path, toy_folders):
     empty.mkdir()
     text.mkdir()
     (text / "a.jpg").write_text("x")
-    for content, reason in ((empty, "has 0 usable"), (text, "1 files could not be read"), (tmp_path / "no", "does not")):
+    for content, reason in (
+        (empty, "has 0 usable"),
+        (text, "1 files could not be read"),
+        (tmp_path / "no", "does not"),
+    ):
         done = subprocess.run(
             run_command((content, toy_folders[1]), tmp_path / "run", "--images", "4"),
             capture_output=True,

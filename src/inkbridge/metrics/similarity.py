@@ -28,7 +28,8 @@ def _luminance(picture: RGB, short_side: int) -> npt.NDArray[np.float64]:
     scale = short_side / min(picture.shape[:2])
     size = (round(picture.shape[1] * scale), round(picture.shape[0] * scale))
     image = Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS)
-    return np.asarray(image, dtype=np.float64) @ _LUMA
+    luminance: npt.NDArray[np.float64] = np.asarray(image, dtype=np.float64) @ _LUMA
+    return luminance
 
 
 def _gradient(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -31,7 +31,7 @@ class TrainConfig:
     title: str = ""
     """Name of the style, for people; empty: the name of the style folder."""
     seed: int = 0
-    batch: int = 4
+    batch: int = 2
     precision: str = "auto"
     """float32, bfloat16, or auto: whichever a short measurement on this machine finds faster."""
     sample_every: int = 2000
@@ -125,7 +125,7 @@ def _check_names(values: dict[str, Any], origin: str) -> None:
     def walk(table: dict[str, Any], prefix: str) -> Iterator[str]:
         for key, value in table.items():
             name = prefix + key
-            if isinstance(value, dict) and name in tables:
+            if isinstance(value, dict) and value:
                 yield from walk(value, name + ".")
             else:
                 yield name

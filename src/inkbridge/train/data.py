@@ -10,6 +10,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +24,7 @@ from inkbridge.images import RGB, find_pictures, read_picture, write_atomically
 class DataConfig:
     """What is cut out of the pictures."""
 
-    crop: int = 128
+    crop: int = 96
     """Side of the training crops in pixels; a multiple of 16."""
     short_side: int = 384
     """Larger pictures are cached with this short side; smaller ones as they are."""
@@ -92,17 +93,17 @@ def _cache_key(files: list[Path], side: str, config: DataConfig, seed: int) -> s
     return hashlib.sha256(json.dumps([facts, side, asdict(config), seed]).encode()).hexdigest()
 
 
-def _read_index(index_file: Path, pixel_file: Path, key: str) -> dict | None:
+def _read_index(index_file: Path, pixel_file: Path, key: str) -> dict[str, Any] | None:
     if not (index_file.exists() and pixel_file.exists()):
         return None
-    index = json.loads(index_file.read_text())
+    index: dict[str, Any] = json.loads(index_file.read_text())
     complete = index["key"] == key and pixel_file.stat().st_size == index["bytes"]
     return index if complete else None
 
 
 def _decode_all(
     folder: Path, files: list[Path], side: str, config: DataConfig, seed: int, pixel_file: Path
-) -> dict:
+) -> dict[str, Any]:
     decoded: list[tuple[Path, RGB]] = []
     left_out: list[str] = []
     for file in files:
@@ -114,7 +115,7 @@ def _decode_all(
     held = _held_back(len(decoded), config, seed)
     kept = [pair for i, pair in enumerate(decoded) if i not in held]
 
-    def write(file) -> None:
+    def write(file: IO[bytes]) -> None:
         for _, rgb in kept:
             file.write(rgb.tobytes())
 

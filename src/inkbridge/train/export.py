@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import tempfile
 import time
 import warnings
 from pathlib import Path
@@ -78,26 +79,26 @@ def to_name(title: str) -> str:
 def to_onnx(generator: Generator) -> bytes:
     """ONNX with inputs image (N x 3 x H x W) and style (N x dim), all of N, H, W dynamic."""
     example = (torch.rand(2, 3, 64, 96), generator.styles.detach()[:1].repeat(2, 1))
-    buffer = io.BytesIO()
     shapes = {
         "image": {0: "batch", 2: "height", 3: "width"},
         "style": {0: "batch"},
         "result": {0: "batch", 2: "height", 3: "width"},
     }
-    with warnings.catch_warnings():
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        path = Path(folder, "generator.onnx")
         # The tracing exporter is deprecated but needs a quarter of the time and no onnxscript.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             generator,
             example,
-            buffer,
+            path,
             dynamo=False,
             opset_version=17,
             input_names=["image", "style"],
             output_names=["result"],
             dynamic_axes=shapes,
         )
-    return buffer.getvalue()
+        return path.read_bytes()
 
 
 def compare(model: bytes, generator: nn.Module, code: Tensor, name: str) -> float:

@@ -77,9 +77,13 @@ def train(
     run.open()
     try:
         place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        config = _settle_config(run, config, content_dir, style_dir, place, say)
+        settled, is_new = _settle_config(run, config, content_dir, style_dir, place)
+        config = from_dict(settled, str(run.config))
         content = load_pictures(content_dir, "content", config.data, run.cache, config.seed)
         style = load_pictures(style_dir, "style", config.data, run.cache, config.seed)
+        if is_new:  # only now: a mistyped folder must not claim the run folder
+            run.write_config({**settled, "folders": _sources(content_dir, style_dir)})
+            say(f"New run in {run.path} ({config.precision}, {place}).")
         _tell_data(content, style, say)
         torch.manual_seed(config.seed)
         recipe = RECIPES[config.recipe](config.model, place)
@@ -199,33 +203,32 @@ def _settle_config(
     content_dir: Path,
     style_dir: Path,
     device: torch.device,
-    say: Callable[[str], None],
-) -> TrainConfig:
-    """The settings this run started with, or the new ones, recorded."""
-    wanted = to_dict(config)
-    sources = {"content": str(content_dir.resolve()), "style": str(style_dir.resolve())}
+) -> tuple[dict[str, Any], bool]:
+    """The settings this run was started with, or the new ones; and whether they are new."""
+    wanted = _plain(to_dict(config))
     recorded = run.read_config()
     if recorded is None:
         wanted["title"] = config.title or style_dir.resolve().name
         wanted["precision"] = resolve_precision(config.precision, device)
-        run.write_config({**wanted, "folders": sources})
-        say(f"New run in {run.path} ({wanted['precision']}, {device}).")
-        return from_dict(wanted, "defaults")
-    if recorded.pop("folders") != sources:
+        return wanted, True
+    if recorded.pop("folders") != _sources(content_dir, style_dir):
         raise ConfigError(
             f"'{run.path}' was started with other folders. Give the same ones or another --out."
         )
     wanted["title"] = config.title or recorded["title"]
     if config.precision == "auto":
         wanted["precision"] = recorded["precision"]
-    settled = from_dict(recorded, str(run.config))
-    if from_dict(wanted, "--set") != settled:
-        names = [name for name in recorded if recorded[name] != _plain(wanted[name])]
+    differing = [name for name in recorded if recorded[name] != wanted[name]]
+    if differing:
         raise ConfigError(
-            f"'{run.path}' was started with other settings ({', '.join(names)}). "
+            f"'{run.path}' was started with other settings ({', '.join(differing)}). "
             "Give the same ones to go on, or another --out."
         )
-    return settled
+    return recorded, False
+
+
+def _sources(content_dir: Path, style_dir: Path) -> dict[str, str]:
+    return {"content": str(content_dir.resolve()), "style": str(style_dir.resolve())}
 
 
 def _plain(value: Any) -> Any:

@@ -45,6 +45,7 @@ class RunFolder:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
+            self.close()
             raise TrainingError(
                 f"Another process is training in '{self.path}'. Wait for it or choose another --out."
             ) from None

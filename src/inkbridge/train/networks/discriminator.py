@@ -7,10 +7,13 @@ at half resolution, so that strokes and the areas between them are both judged.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
+
+from inkbridge.train.networks.generator import start_relu
 
 
 @dataclass
@@ -35,13 +38,10 @@ class PatchDiscriminator(nn.Module):
     def __init__(self, width: int, normalised: bool) -> None:
         super().__init__()
         channels = [3, width, 2 * width, 4 * width]
-        convs = [
-            nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in zip(channels[:-1], channels[1:], strict=True)
-        ]
+        convs = [nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in pairwise(channels)]
         convs.append(nn.Conv2d(4 * width, 1, 3, padding=1))
         for conv in convs:
-            nn.init.kaiming_normal_(conv.weight, 0.2)
-            nn.init.zeros_(conv.bias)
+            start_relu(conv)
         self.convs = nn.ModuleList([spectral_norm(c) if normalised else c for c in convs])
 
     def forward(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:

@@ -81,7 +81,7 @@ class ResidualBlock(nn.Module):
 
 
 class Generator(nn.Module):
-    """Encoder to 1/8 resolution, styled residual blocks there, styled decoder, one skip at 1/2.
+    """Encoder to 1/8 resolution, styled residual blocks there and at 1/4, one skip at 1/4.
 
     Input: N x 3 x H x W in [-1, 1], H and W multiples of 8; style codes N x style_dim, or
     1 x style_dim for the whole batch. Output: N x 3 x H x W in [-1, 1]. Zero padding inside: whoever
@@ -92,42 +92,37 @@ class Generator(nn.Module):
         super().__init__()
         width, body, dim = config.width, config.body, config.style_dim
         self.styles = nn.Parameter(torch.randn(num_styles, dim))
-        self.encoder = nn.ModuleList(
-            [
-                nn.Conv2d(12, width, 3, padding=1),
-                nn.Conv2d(width, 2 * width, 4, stride=2, padding=1),
-                nn.Conv2d(2 * width, body, 4, stride=2, padding=1),
-            ]
-        )
-        for conv in self.encoder:
-            nn.init.kaiming_normal_(conv.weight, 0.2)
-            nn.init.zeros_(conv.bias)
+        convs = [
+            nn.Conv2d(12, width, 3, padding=1),
+            nn.Conv2d(width, 2 * width, 4, stride=2, padding=1),
+            nn.Conv2d(2 * width, body, 4, stride=2, padding=1),
+        ]
+        for conv in convs:
+            start_relu(conv)
+        self.encoder = nn.ModuleList(convs)
+        self.feature_channels = [2 * width, body]
+        """Channels of each of `features`."""
         self.blocks = nn.ModuleList([ResidualBlock(body, dim) for _ in range(config.num_blocks)])
         self.up1 = ModulatedConv(body, 2 * width, dim)
+        self.skip = nn.Conv2d(2 * width, 2 * width, 1)
         self.blocks1 = nn.ModuleList([ResidualBlock(2 * width, dim) for _ in range(config.num_blocks)])
         self.up2 = ModulatedConv(2 * width, width, dim)
-        self.skip = nn.Conv2d(width, width, 1)
         self.refine = nn.ModuleList([ModulatedConv(width, width, dim) for _ in range(2)])
         self.to_rgb = nn.Conv2d(width, 12, 3, padding=1)
         _start_without_grid(self.to_rgb.weight)
 
     def forward(self, image: Tensor, style: Tensor) -> Tensor:
-        half, _, deep = self._encode(image)
-        return self._decode(half, deep, style)
+        quarter, deep = self._encode(image)
+        return self._decode(quarter, deep, style)
 
     def with_features(self, image: Tensor, style: Tensor) -> tuple[Tensor, list[Tensor]]:
         """The result and `features(image)`, for the price of the result."""
-        half, quarter, deep = self._encode(image)
-        return self._decode(half, deep, style), [quarter, deep]
+        quarter, deep = self._encode(image)
+        return self._decode(quarter, deep, style), [quarter, deep]
 
     def features(self, image: Tensor) -> list[Tensor]:
         """What the content loss compares: the encoder's activations at 1/4 and at 1/8."""
-        _, quarter, deep = self._encode(image)
-        return [quarter, deep]
-
-    def feature_channels(self) -> list[int]:
-        """Channels of each of `features`."""
-        return [conv.out_channels for conv in self.encoder[1:]]
+        return list(self._encode(image))
 
     def receptive_radius(self) -> int:
         """How far, in pixels, an output pixel looks in each direction (an upper bound)."""
@@ -135,21 +130,28 @@ class Generator(nn.Module):
         at_half, at_quarter, at_eighth = 2 * 5, 4 * (4 + 2 * num_blocks), 8 * (2 + 2 * num_blocks)
         return at_half + at_quarter + at_eighth
 
-    def _encode(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _encode(self, image: Tensor) -> tuple[Tensor, Tensor]:
         half = _act(self.encoder[0](F.pixel_unshuffle(image, 2)))
         quarter = _act(self.encoder[1](half))
-        return half, quarter, _act(self.encoder[2](quarter))
+        return quarter, _act(self.encoder[2](quarter))
 
-    def _decode(self, half: Tensor, deep: Tensor, style: Tensor) -> Tensor:
+    def _decode(self, quarter: Tensor, deep: Tensor, style: Tensor) -> Tensor:
         for block in self.blocks:
             deep = block(deep, style)
-        quarter = _act(self.up1(_double(deep), style))
+        x = _act(self.up1(_double(deep), style) + self.skip(quarter))
         for block in self.blocks1:
-            quarter = block(quarter, style)
-        fine = _act(_double(self.up2(quarter, style)) + self.skip(half))
+            x = block(x, style)
+        fine = _double(_act(self.up2(x, style)))
         for conv in self.refine:
             fine = _act(conv(fine, style))
         return torch.tanh(F.pixel_shuffle(self.to_rgb(fine), 2))
+
+
+def start_relu(conv: nn.Conv2d) -> None:
+    """Weights that keep the variance through a leaky ReLU (He et al. 2015), no bias."""
+    nn.init.kaiming_normal_(conv.weight, 0.2)
+    assert conv.bias is not None
+    nn.init.zeros_(conv.bias)
 
 
 @torch.no_grad()

@@ -2,7 +2,8 @@
 
 Adversarial loss, so that results look like the style; patch-contrastive loss (Park et al. 2020), so that
 each place still shows what it showed; a sliced Wasserstein term that pulls palette and contrast over
-quickly; identity early on, which teaches the decoder to draw in the style before it has to translate.
+quickly; the same distance between the discriminator's activations, which carries its opinion on whole
+distributions of patches; optionally identity early on.
 """
 
 from __future__ import annotations
@@ -29,29 +30,34 @@ class LossConfig:
 
     adversarial: str = "non-saturating"
     adversarial_weight: float = 1.0
-    r1_weight: float = 1.0
+    r1_weight: float = 0.02
     """Weight of the discriminator's R1 gradient penalty; 0 leaves it out."""
     r1_every: int = 16
     """Discriminator updates between penalties; each counts that many times (Karras et al. 2020)."""
-    content_weight: float = 1.0
+    content_weight: float = 0.3
     """Weight of the patch-contrastive loss."""
     content_places: int = 128
     """Places compared per feature map."""
-    activation_weight: float = 1.0
+    activation_weight: float = 0.5
     """Weight of the sliced Wasserstein distance between the discriminator's activations."""
     texture_weight: float = 1.0
     """Weight of the sliced Wasserstein distance between patches."""
-    identity_weight: float = 5.0
+    identity_weight: float = 0.0
+    """Weight of |G(style) - style|, fading to 0 at `identity_until`; costs two fifths more time."""
     identity_until: float = 0.3
     """Share of training after which the identity loss is off."""
 
 
 @dataclass
 class OptimizerConfig:
-    """Adam with two time scales (Heusel et al. 2017)."""
+    """Adam with two time scales (Heusel et al. 2017).
+
+    The discriminator learns four times as fast: at equal rates it stayed at chance while the generator
+    painted a mesh that the same discriminator, against a generator held still, found within 100 updates.
+    """
 
     generator_lr: float = 3e-4
-    discriminator_lr: float = 4e-4
+    discriminator_lr: float = 1.2e-3
     betas: tuple[float, float] = (0.5, 0.99)
     decay_from: float = 0.5
     """Share of training after which learning rates fall in a straight line to a twentieth."""
@@ -83,9 +89,12 @@ class Cut:
         self.config = config
         self.generator = Generator(config.generator)
         self.discriminator = Discriminator(config.discriminator)
-        self.heads = ProjectionHeads(self.generator.feature_channels(), config.projection)
+        self.heads = ProjectionHeads(self.generator.feature_channels, config.projection)
         for network in (self.generator, self.discriminator, self.heads):
-            network.to(device, memory_format=torch.channels_last)
+            network.to(device)
+            for parameter in network.parameters():
+                if parameter.dim() == 4:
+                    parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
         self.generator_ema = copy.deepcopy(self.generator).requires_grad_(False)
         opt = config.optimizer
         self.optimizer_g = torch.optim.Adam(
