@@ -70,6 +70,8 @@ def test_packs_are_found_by_name_in_the_users_folder(own_pack_folder):
     assert inkbridge.load("mine").styles == ["inverted"]
     assert inkbridge.load("inverted").styles == ["inverted"]
     assert "inverted" in [style.name for style in inkbridge.list_styles()]
+    (own_pack_folder / "broken.stylepack").write_bytes(b"x")
+    assert inkbridge.load("inverted").styles == ["inverted"]
     with pytest.raises(PackError, match="Did you mean inverted"):
         inkbridge.load("inverte")
 

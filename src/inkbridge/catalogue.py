@@ -29,13 +29,22 @@ class Listed:
 
 
 def list_styles() -> list[Listed]:
-    """Every style of every pack at hand, the user's own first."""
-    listed = []
+    """Every style of every usable pack at hand, the user's own first."""
+    return scan()[0]
+
+
+def scan() -> tuple[list[Listed], list[str]]:
+    """The styles, and a sentence for each pack file that had to be left out."""
+    listed, problems = [], []
     for folder in (user_folder(), BUNDLED):
         for path in sorted(folder.glob(f"*{SUFFIX}")):
-            for style in read_pack(path).info.styles:
-                listed.append(Listed(style.name, style.title, path, folder == BUNDLED))
-    return listed
+            try:
+                styles = read_pack(path).info.styles
+            except PackError as error:
+                problems.append(str(error))
+                continue
+            listed += [Listed(style.name, style.title, path, folder == BUNDLED) for style in styles]
+    return listed, problems
 
 
 def find_pack(name: str) -> tuple[Path, str | None]:

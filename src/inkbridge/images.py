@@ -240,7 +240,10 @@ def write_picture(picture: Picture, path: str | os.PathLike[str], quality: int =
         options["exif"] = picture.exif
     if picture.icc_profile and file_format not in {"GIF", "BMP"}:
         options["icc_profile"] = picture.icc_profile
-    write_atomically(path, lambda file: image.save(file, format=file_format, **options))
+    try:
+        write_atomically(path, lambda file: image.save(file, format=file_format, **options))
+    except ValueError as error:  # larger than the format allows, for instance
+        raise DataError(f"{path} cannot be written as {file_format}: {error}.") from None
     return notes
 
 

@@ -77,7 +77,7 @@ def test_bad_input_is_one_sentence_and_exit_1(stub_pack, tmp_path):
         ([photo, "--style", stub_pack, "-o", out, "--max-megapixels", "0.001"], "--max-megapixels"),
         ([empty, "--style", stub_pack, "-o", tmp_path / "o"], "holds no pictures"),
         ([text, "--style", stub_pack, "-o", tmp_path / "o"], "holds no pictures"),
-        ([photo, photo, "--style", stub_pack, "-o", tmp_path / "o"], "Two pictures"),
+        ([photo, photo, "--style", stub_pack, "-o", tmp_path / "o"], "2 pictures would be written"),
     ]
     for arguments, reason in cases:
         done = inkbridge("apply", *arguments)
@@ -118,6 +118,13 @@ def test_a_full_disk_leaves_no_half_file(stub_pack, tmp_path):
     assert done.returncode == 1
     assert "cannot be written" in done.stderr
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.png", "inverted.stylepack"]
+
+
+def test_a_closed_pipe_is_no_error():
+    command = f"{sys.executable} -m inkbridge styles | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("command", ["styles", "--version", "--help"])

@@ -6,7 +6,7 @@ from conftest import made_picture
 from inkbridge.errors import DataError
 from inkbridge.train.augment import augment, cutout, translate
 from inkbridge.train.data import Crops, DataConfig, load_pictures
-from inkbridge.train.schedule import ema_decay, linear_decay, warm_up
+from inkbridge.train.schedule import ema_decay, ramp, warm_up
 
 
 def fill(folder, num, size=(80, 100)):
@@ -115,7 +115,7 @@ def test_augmentations_are_differentiable_and_change_no_colour():
 
 
 def test_schedules():
-    assert [linear_decay(p, 0.5, 0.1) for p in (0, 0.5, 0.75, 1.0)] == pytest.approx([1, 1, 0.55, 0.1])
+    assert [ramp(p, 0.5, 0.9, 0.2) for p in (0, 0.5, 0.7, 0.9, 1.0)] == pytest.approx([1, 1, 0.6, 0.2, 0.2])
     assert warm_up(0, 100) == pytest.approx(0.01)
     assert warm_up(500, 100) == 1.0
     assert ema_decay(10**6, 4, 4.0) == pytest.approx(0.5)

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -160,6 +161,33 @@ def test_bad_folders_are_one_sentence_and_exit_1(tmp_path, toy_folders):
         train(empty, toy_folders[1], tmp_path / "run2", load_config(None, TINY), Budget(images=4))
 
 
+def test_a_full_disk_is_one_sentence_and_leaves_no_half_file(toy_folders, tmp_path):
+    def limit():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+
+    out = tmp_path / "run"
+    command = run_command(toy_folders, out, "--images", "4")
+    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        command, capture_output=True, text=True, preexec_fn=limit, env=environment, check=False
+    )
+    assert done.returncode == 1
+    assert "cannot be written" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not list(out.rglob("*.part"))
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_training_on_a_gpu_gives_a_pack_that_runs_on_a_cpu(toy_folders, tmp_path):
+    out = tmp_path / "run"
+    assert train(*toy_folders, out, load_config(None, TINY), Budget(images=32), device="cuda")
+    info = export_run(out, tmp_path / "gpu.stylepack")
+    assert info.measured["largest_difference_from_pytorch"] < 1e-3
+
+
 def test_exported_pack_equals_the_trained_generator_at_other_sizes(toy_folders, tmp_path):
     out, pack_path = tmp_path / "run", tmp_path / "toy.stylepack"
     train(*toy_folders, out, load_config(None, TINY), Budget(images=16))
@@ -207,7 +235,7 @@ def test_training_moves_results_towards_the_style(toy_folders, tmp_path):
     out, pack_path = tmp_path / "run", tmp_path / "stripes.stylepack"
     environment = os.environ | {"PYTHONWARNINGS": "default"}
     done = subprocess.run(
-        run_command(toy_folders, out, "--images", "1200", "--set", "generator.width=16"),
+        run_command(toy_folders, out, "--images", "800", "--set", "generator.width=16"),
         capture_output=True,
         text=True,
         env=environment,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -86,10 +87,10 @@ def _plan(pictures: list[Path], out: Path) -> list[tuple[Path, Path]]:
             jobs += [(path, out / path.relative_to(picture)) for path in found]
         else:
             jobs.append((picture, out / picture.name))
-    targets = [target for _, target in jobs]
-    doubles = {target for target in targets if targets.count(target) > 1} if len(jobs) < 5000 else set()
-    if doubles:
-        raise DataError(f"Two pictures would be written to {min(doubles)}; apply them one at a time.")
+    counts = Counter(target for _, target in jobs)
+    target, times = counts.most_common(1)[0]
+    if times > 1:
+        raise DataError(f"{times} pictures would be written to {target}; apply them one at a time.")
     if out.exists() and not out.is_dir():
         raise DataError(f"{out} is a file; several pictures need a folder.")
     return jobs

@@ -61,7 +61,6 @@ def train(
 
     settings = load_config(config, set or [])
     budget = Budget(images=images) if images is not None else Budget(minutes=minutes or 60.0)
-    print(f"Watch: {out / 'samples'} for pictures, or tensorboard --logdir {out / 'tensorboard'}")
     with _Display() as display:
         finished = run_training(content, style, out, settings, budget, display.show, display.say, device)
     if not finished:

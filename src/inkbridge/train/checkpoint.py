@@ -5,6 +5,7 @@ Random numbers need no place here: they are pure functions of the seed and of th
 
 from __future__ import annotations
 
+import io
 import pickle
 import zipfile
 from dataclasses import dataclass
@@ -34,7 +35,10 @@ def save_checkpoint(path: Path, recipe: Cut, progress: Progress) -> None:
         "modules": {name: module.state_dict() for name, module in recipe.modules().items()},
         "optimizers": {name: opt.state_dict() for name, opt in recipe.optimizers().items()},
     }
-    write_atomically(path, lambda file: torch.save(state, file))
+    # Through memory: torch turns a full disk into an error of its own that names no file.
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    write_atomically(path, lambda file: file.write(buffer.getbuffer()))
 
 
 def restore_checkpoint(path: Path, recipe: Cut) -> Progress:

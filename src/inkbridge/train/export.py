@@ -89,7 +89,7 @@ def to_onnx(generator: Generator) -> bytes:
         # The tracing exporter is deprecated but needs a quarter of the time and no onnxscript.
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            generator,
+            generator.frozen(),
             example,
             path,
             dynamo=False,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -85,6 +86,7 @@ def train(
             run.write_config({**settled, "folders": _sources(content_dir, style_dir)})
             say(f"New run in {run.path} ({config.precision}, {place}).")
         _tell_data(content, style, say)
+        say(f"Pictures: {run.samples}; curves: tensorboard --logdir {run.tensorboard}")
         torch.manual_seed(config.seed)
         recipe = RECIPES[config.recipe](config.model, place)
         done = Progress()
@@ -258,11 +260,10 @@ def _stop_requests() -> Iterator[Callable[[], bool]]:
         asked = True
 
     previous = {}
-    try:
+    # Signals belong to the main thread; elsewhere the caller stops us its own way.
+    if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):
             previous[number] = signal.signal(number, ask)
-    except ValueError:
-        pass  # signals belong to the main thread; elsewhere the caller stops us its own way
     try:
         yield lambda: asked
     finally:

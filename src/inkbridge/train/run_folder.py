@@ -72,8 +72,11 @@ class RunFolder:
 
     def append_log(self, entry: dict[str, Any]) -> None:
         """Add a line to the log."""
-        with open(self.log, "a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
+        try:
+            with open(self.log, "a", encoding="utf-8") as file:
+                file.write(json.dumps(entry) + "\n")
+        except OSError as error:
+            raise TrainingError(f"{self.log} cannot be written: {error.strerror}.") from None
 
     def cut_log(self, images_seen: int) -> None:
         """Drop lines written after the checkpoint that training goes on from."""

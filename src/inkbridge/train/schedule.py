@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 
-def linear_decay(progress: float, start: float, final: float = 0.0) -> float:
-    """1 until `start`, then a straight line down to `final` at progress 1."""
+def ramp(progress: float, start: float, stop: float, final: float) -> float:
+    """1 until `start`, then a straight line to `final` at `stop`, and `final` from there on."""
     if progress <= start:
         return 1.0
-    return 1.0 - (1.0 - final) * min((progress - start) / max(1.0 - start, 1e-9), 1.0)
+    return 1.0 - (1.0 - final) * min((progress - start) / max(stop - start, 1e-9), 1.0)
 
 
 def warm_up(images_seen: int, images: int) -> float:

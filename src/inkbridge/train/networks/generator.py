@@ -7,6 +7,7 @@ image quality of StyleGAN", section 2.2).
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass
 
@@ -43,6 +44,7 @@ class ModulatedConv(nn.Module):
         """`mirror`: pad by mirroring instead of by zeros."""
         super().__init__()
         self.mirror = mirror
+        self.frozen_power: Tensor | None = None
         self.weight = nn.Parameter(torch.randn(out_channels, in_channels, 3, 3) / math.sqrt(in_channels * 9))
         self.bias = nn.Parameter(torch.zeros(out_channels))
         self.affine = nn.Linear(style_dim, in_channels)
@@ -54,13 +56,18 @@ class ModulatedConv(nn.Module):
         padding = 1
         if self.mirror:
             x, padding = F.pad(x, (1, 1, 1, 1), mode="reflect"), 0
-        demodulation = torch.rsqrt(scale.square() @ self.weight.square().sum((2, 3)).t() + 1e-8)
+        power = self.power() if self.frozen_power is None else self.frozen_power
+        demodulation = torch.rsqrt(scale.square() @ power + 1e-8)
         if style.shape[0] == 1 and not torch.onnx.is_in_onnx_export():
             weight = self.weight * scale[0, None, :, None, None]
             weight = weight * demodulation.view(-1, 1, 1, 1)
             return F.conv2d(x, weight, self.bias, padding=padding)
         y = F.conv2d(x * scale[:, :, None, None], self.weight, padding=padding)
         return y * demodulation[:, :, None, None] + self.bias[:, None, None]
+
+    def power(self) -> Tensor:
+        """Sum of squares of each input-output pair of kernels: in_channels x out_channels."""
+        return self.weight.square().sum((2, 3)).t()
 
 
 class ResidualBlock(nn.Module):
@@ -123,6 +130,15 @@ class Generator(nn.Module):
     def features(self, image: Tensor) -> list[Tensor]:
         """What the content loss compares: the encoder's activations at 1/4 and at 1/8."""
         return list(self._encode(image))
+
+    @torch.no_grad()
+    def frozen(self) -> Generator:
+        """A copy for export: what depends on weights alone is a constant, which halves the file."""
+        generator = copy.deepcopy(self).eval().requires_grad_(False)
+        for module in generator.modules():
+            if isinstance(module, ModulatedConv):
+                module.frozen_power = module.power().contiguous()
+        return generator
 
     def receptive_radius(self) -> int:
         """How far, in pixels, an output pixel looks in each direction (an upper bound)."""

@@ -21,7 +21,7 @@ from inkbridge.train.networks.discriminator import Discriminator, DiscriminatorC
 from inkbridge.train.networks.generator import Generator, GeneratorConfig
 from inkbridge.train.networks.projection import ProjectionHeads, sample_positions
 from inkbridge.train.regularizers import r1_penalty
-from inkbridge.train.schedule import ema_decay, linear_decay, warm_up
+from inkbridge.train.schedule import ema_decay, ramp, warm_up
 
 
 @dataclass
@@ -42,6 +42,12 @@ class LossConfig:
     """Weight of the sliced Wasserstein distance between the discriminator's activations."""
     texture_weight: float = 1.0
     """Weight of the sliced Wasserstein distance between patches."""
+    distance_fade: tuple[float, float] = (0.3, 0.6)
+    """Between these shares of training both distances fall to a quarter of their weights.
+
+    A batch of two contents is asked for the palette of two style pictures; early on that pulls the palette
+    over, later it speckles every picture with every colour, and the discriminator has to have the last word.
+    """
     identity_weight: float = 0.0
     """Weight of |G(style) - style|, fading to 0 at `identity_until`; costs two fifths more time."""
     identity_until: float = 0.3
@@ -60,7 +66,8 @@ class OptimizerConfig:
     discriminator_lr: float = 1.2e-3
     betas: tuple[float, float] = (0.5, 0.99)
     decay_from: float = 0.5
-    """Share of training after which learning rates fall in a straight line to a twentieth."""
+    """Share of training after which learning rates fall in a straight line: the generator's to a
+    twentieth, the discriminator's to a quarter, so that what is left of the mesh is found and removed."""
     warm_up_images: int = 500
     ema_half_life: float = 2000.0
     """Images after which a weight counts half in the averaged generator."""
@@ -131,7 +138,7 @@ class Cut:
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """One step of the generator and of the projection heads; returns (results, loss parts)."""
         config = self.config.losses
-        self._set_lr(self.optimizer_g, self.config.optimizer.generator_lr, progress, images_seen)
+        self._set_lr(self.optimizer_g, self.config.optimizer.generator_lr, 0.05, progress, images_seen)
         self.discriminator.requires_grad_(False)
         self.discriminator.eval()  # keeps the power iteration of its spectral norm where it is
         code = self.generator.styles
@@ -150,12 +157,13 @@ class Cut:
             parts["texture"] = self._texture_loss(result, style, rng)
         loss = config.adversarial_weight * parts["adversarial"]
         loss = loss + config.content_weight * parts["content"]
-        loss = loss + config.activation_weight * parts.get("activation", 0.0)
-        loss = loss + config.texture_weight * parts.get("texture", 0.0)
+        fade = ramp(progress, *config.distance_fade, 0.25)
+        loss = loss + fade * config.activation_weight * parts.get("activation", 0.0)
+        loss = loss + fade * config.texture_weight * parts.get("texture", 0.0)
         if config.identity_weight and progress < config.identity_until:
             parts["identity"] = F.l1_loss(self.generator(style, code), style)
-            fade = 1.0 - progress / config.identity_until
-            loss = loss + config.identity_weight * fade * parts["identity"]
+            fade = ramp(progress, 0.0, config.identity_until, 0.0)
+            loss = loss + fade * config.identity_weight * parts["identity"]
 
         self.optimizer_g.zero_grad(set_to_none=True)
         loss.backward()
@@ -167,7 +175,7 @@ class Cut:
         self, result: Tensor, style: Tensor, progress: float, images_seen: int, rng: torch.Generator
     ) -> dict[str, Tensor]:
         """One step of the discriminator on results of the generator and real style pictures."""
-        self._set_lr(self.optimizer_d, self.config.optimizer.discriminator_lr, progress, images_seen)
+        self._set_lr(self.optimizer_d, self.config.optimizer.discriminator_lr, 0.25, progress, images_seen)
         self.discriminator.requires_grad_(True)
         self.discriminator.train()
         # One pass over both: the spectral norms are computed once and the convolutions are larger.
@@ -207,9 +215,11 @@ class Cut:
         directions = [losses.random_directions(3 * 5 * 5, 40, rng).to(result.device) for _ in results]
         return losses.sliced_wasserstein(results, styles, directions, rng)
 
-    def _set_lr(self, optimizer: torch.optim.Optimizer, lr: float, progress: float, images_seen: int) -> None:
+    def _set_lr(
+        self, optimizer: torch.optim.Optimizer, lr: float, final: float, progress: float, images_seen: int
+    ) -> None:
         opt = self.config.optimizer
-        factor = linear_decay(progress, opt.decay_from, 0.05)
+        factor = ramp(progress, opt.decay_from, 1.0, final)
         for group in optimizer.param_groups:
             group["lr"] = lr * factor * warm_up(images_seen, opt.warm_up_images)
 
