@@ -82,10 +82,15 @@ class ResNet9(nn.Module):
 class PatchGAN70(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        layers: list[nn.Module] = [nn.Conv2d(3, 64, 4, 2, 1), nn.LeakyReLU(0.2, True)]
+        stages = [nn.Sequential(nn.Conv2d(3, 64, 4, 2, 1), nn.LeakyReLU(0.2, True))]
         for a, b, stride in ((64, 128, 2), (128, 256, 2), (256, 512, 1)):
-            layers += [nn.Conv2d(a, b, 4, stride, 1), nn.InstanceNorm2d(b), nn.LeakyReLU(0.2, True)]
-        self.layers = nn.Sequential(*layers, nn.Conv2d(512, 1, 4, 1, 1))
+            norm = nn.InstanceNorm2d(b)
+            stages.append(nn.Sequential(nn.Conv2d(a, b, 4, stride, 1), norm, nn.LeakyReLU(0.2, True)))
+        self.stages = nn.ModuleList(stages)
+        self.head = nn.Conv2d(512, 1, 4, 1, 1)
 
     def forward(self, image: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        return [self.layers(image)], []
+        activations = [image]
+        for stage in self.stages:
+            activations.append(stage(activations[-1]))
+        return [self.head(activations[-1])], activations[2:]

@@ -128,7 +128,7 @@ HOSTILE = {
     "not-a-zip": (lambda: b"hello", "not a style pack"),
     "empty": (lambda: b"", "not a style pack"),
     "cut-short": (lambda: rewrite(lambda e: None)[:-200], "cut short"),
-    "flipped-byte": (lambda: flipped(rewrite(lambda e: e.update({"LICENSE": b"x" * 9000}))), "CRC"),
+    "flipped-byte": (lambda: flipped(rewrite(lambda e: e.update({"LICENSE": b"x" * 9000}))), "damaged"),
     "no-json": (lambda: rewrite(lambda e: e.pop("pack.json") and None), "no pack.json"),
     "no-generator": (lambda: rewrite(lambda e: e.pop("generator.onnx") and None), "no generator.onnx"),
     "dot-dot": (lambda: rewrite(lambda e: e.update({"../../evil": b"x"})), "does not belong"),

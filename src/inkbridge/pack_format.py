@@ -102,7 +102,7 @@ def read_pack(path: Path) -> PackFile:
         raise PackError(f"{path} does not exist. Check the name.") from None
     except zipfile.BadZipFile:
         raise PackError(
-            f"{path} is not a style pack or was cut short (not a whole zip file). Copy it again."
+            f"{path} is not a style pack, or is damaged or cut short (not a whole zip file). Copy it again."
         ) from None
     except (OSError, EOFError, NotImplementedError, RuntimeError) as error:
         raise PackError(f"{path} cannot be read as a style pack: {error}.") from None

@@ -46,8 +46,11 @@ class LossConfig:
     """Between these shares of training both distances fall to a quarter of their weights.
 
     A batch of two contents is asked for the palette of two style pictures; early on that pulls the palette
-    over, later it speckles every picture with every colour, and the discriminator has to have the last word.
+    over, later it speckles every picture with every colour.
     """
+    distance_return: tuple[float, float] = (0.8, 0.85)
+    """Between these shares they rise again: at the low learning rates of the end the speckles average out,
+    and the contrast that was lost meanwhile (an eighth of it, at all levels but the finest) comes back."""
     identity_weight: float = 0.0
     """Weight of |G(style) - style|, fading to 0 at `identity_until`; costs two fifths more time."""
     identity_until: float = 0.3
@@ -157,7 +160,7 @@ class Cut:
             parts["texture"] = self._texture_loss(result, style, rng)
         loss = config.adversarial_weight * parts["adversarial"]
         loss = loss + config.content_weight * parts["content"]
-        fade = ramp(progress, *config.distance_fade, 0.25)
+        fade = ramp(progress, *config.distance_fade, 0.25) * ramp(progress, *config.distance_return, 4.0)
         loss = loss + fade * config.activation_weight * parts.get("activation", 0.0)
         loss = loss + fade * config.texture_weight * parts.get("texture", 0.0)
         if config.identity_weight and progress < config.identity_until:
