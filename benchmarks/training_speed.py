@@ -3,8 +3,9 @@
     python benchmarks/training_speed.py
 
 Both do the whole step of recipe `cut` (adversarial, patch-contrastive, activation and texture loss, both
-updates; without the R1 penalty of every sixteenth step; batch 4). The baseline is plain: eager, float32, contiguous layout, ResNet-9 generator and
-its 70 x 70 patch discriminator. "generator alone exchanged" keeps our discriminator in the baseline.
+updates; without the R1 penalty of every sixteenth step; batch 4). The baseline is plain: eager, float32,
+contiguous layout, ResNet-9 generator and its 70 x 70 patch discriminator. "generator alone exchanged"
+keeps our discriminator in the baseline.
 """
 
 from __future__ import annotations
