@@ -35,7 +35,7 @@ def main() -> None:
             settings = [part for setting in SETTINGS for part in ("--set", setting)]
             return [
                 *(sys.executable, "-m", "inkbridge", "train", "--content", content, "--style", style),
-                *("--out", str(Path(folder, out)), "--images", "8000", *settings),
+                *("--out", str(Path(folder, out)), "--images", "3000", *settings),
             ]
 
         def state(out: str) -> dict:
