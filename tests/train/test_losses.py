@@ -119,3 +119,11 @@ def test_losses_do_not_depend_on_the_batch_size():
         twice = torch.cat([logits, logits])
         assert loss_g(twice).item() == pytest.approx(loss_g(logits).item())
         assert loss_d(twice, -twice).item() == pytest.approx(loss_d(logits, -logits).item())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_sorted_constant_is_torchs_sort_without_gradient(dtype):
+    values = torch.randn(7, 50, dtype=dtype, requires_grad=True)
+    ordered = losses.sorted_constant(values.t())
+    assert torch.equal(ordered, values.t().sort(dim=1).values)
+    assert not ordered.requires_grad
