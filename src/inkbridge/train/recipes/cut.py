@@ -52,7 +52,7 @@ class LossConfig:
     """Between these shares they rise again: at the low learning rates of the end the speckles average out,
     and the contrast that was lost meanwhile (an eighth of it, at all levels but the finest) comes back."""
     identity_weight: float = 0.0
-    """Weight of |G(style) - style|, fading to 0 at `identity_until`; costs two fifths more time."""
+    """Weight of |G(style) - style|, fading to 0 at `identity_until`; costs about half as much time again."""
     identity_until: float = 0.3
     """Share of training after which the identity loss is off."""
 
