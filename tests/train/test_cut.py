@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from conftest import TINY
+from inkbridge.train import losses
+from inkbridge.train.augment import augment
 from inkbridge.train.config import load_config
 from inkbridge.train.recipes.cut import Cut
 
@@ -24,45 +26,89 @@ def changed(before: dict, module: torch.nn.Module) -> bool:
 
 
 @pytest.mark.parametrize("spectral_norm", [True, False])
-def test_each_update_leaves_the_other_network_untouched(spectral_norm):
-    config = load_config(None, [*TINY, f"discriminator.spectral_norm={str(spectral_norm).lower()}"]).model
-    recipe = Cut(config, torch.device("cpu"))
-    rng = torch.Generator().manual_seed(0)
+def test_each_network_learns_from_its_own_loss_alone(spectral_norm):
+    """Without what the generator minimises only the discriminator moves, and the other way round."""
+    only = ["losses.adversarial_weight=0", "losses.content_weight=0", "losses.texture_weight=0"]
+    settings = [*TINY, f"discriminator.spectral_norm={str(spectral_norm).lower()}", *only]
+    recipe = Cut(load_config(None, [*settings, "losses.activation_weight=0"]).model, torch.device("cpu"))
     before = {name: copy.deepcopy(module.state_dict()) for name, module in recipe.modules().items()}
-    result, parts = recipe.update_generator(batch(1), batch(2), 0.1, 100, rng)
-    assert not changed(before["discriminator"], recipe.discriminator)
-    assert all(p.grad is None for p in recipe.discriminator.parameters())
+    rng = torch.Generator().manual_seed(0)
+    recipe.update(batch(1), batch(2), 0.1, 100, rng)
+    assert changed(before["discriminator"], recipe.discriminator)
+    assert not changed(before["generator"], recipe.generator)
+    assert not changed(before["heads"], recipe.heads)
+
+    recipe = Cut(load_config(None, [*TINY, "optimizer.discriminator_lr=0"]).model, torch.device("cpu"))
+    before = {name: copy.deepcopy(module.state_dict()) for name, module in recipe.modules().items()}
+    _, parts = recipe.update(batch(1), batch(2), 0.1, 100, rng)
+    assert all(
+        torch.equal(before["discriminator"][name], parameter)
+        for name, parameter in recipe.discriminator.named_parameters()
+    )
     for name in ("generator", "heads", "generator_ema"):
         assert changed(before[name], recipe.modules()[name]), name
-    assert {"adversarial", "content", "activation", "texture", "identity"} >= set(parts)
+    assert {"adversarial", "content", "activation", "texture"} <= set(parts)
 
-    before = {name: copy.deepcopy(module.state_dict()) for name, module in recipe.modules().items()}
-    recipe.update_discriminator(result, batch(2), 0.1, 100, rng)
-    assert changed(before["discriminator"], recipe.discriminator)
-    for name in ("generator", "heads", "generator_ema"):
-        assert not changed(before[name], recipe.modules()[name]), name
+
+def test_one_update_has_the_gradients_of_two_separate_ones(recipe):
+    """The shared passes change nothing: gradients as if each network were updated on its own."""
+    content, style = batch(1), batch(2)
+    reference = copy.deepcopy(recipe)
+    recipe.update(content, style, 0.1, 100, torch.Generator().manual_seed(0))  # 100 / 2: no R1 penalty
+
+    rng = torch.Generator().manual_seed(0)
+    result = reference.generator(content, reference.generator.styles).detach()
+    fake = reference.discriminator(augment(result, reference.config.augmentations, rng))[0]
+    real = reference.discriminator(augment(style, reference.config.augmentations, rng))[0]
+    loss = torch.stack([reference.loss_d(r, f) for r, f in zip(real, fake, strict=True)]).mean()
+    loss.backward()
+    for ours, theirs in zip(
+        recipe.discriminator.parameters(), reference.discriminator.parameters(), strict=True
+    ):
+        assert torch.allclose(ours.grad, theirs.grad, atol=1e-6)
 
 
 def test_the_discriminator_learns_to_tell_the_two_apart(recipe):
-    real, fake = batch(1) * 0.2 + 0.5, batch(2) * 0.2 - 0.5
+    style = batch(1) * 0.2 + 0.5
     rng = torch.Generator().manual_seed(0)
+    recipe.optimizer_g.param_groups.clear()  # the generator stays as it is
     for seen in range(100, 160, 2):
-        parts = recipe.update_discriminator(fake, real, 0.1, seen, rng)
+        parts = recipe.update(batch(2), style, 0.1, seen, rng)[1]
     assert parts["real_logit"] > parts["fake_logit"] + 0.5
+
+
+def test_the_memory_holds_the_last_pictures_and_survives_a_checkpoint():
+    config = load_config(None, [*TINY, "losses.memory=5"]).model
+    recipe, other = Cut(config, torch.device("cpu")), Cut(config, torch.device("cpu"))
+    rng = torch.Generator().manual_seed(0)
+    for seen in range(0, 8, 2):
+        recipe.update(batch(1), batch(seen), 0.1, seen, rng)
+    kept = recipe.style_memory.levels()
+    assert [len(level) for level in kept] == [5] * 4
+    shown = torch.cat([batch(seen) for seen in (2, 4, 6)])[1:]
+    last = losses.laplacian_pyramid(shown, 4)[0]
+    assert sorted(kept[0].abs().sum((1, 2, 3)).tolist()) == pytest.approx(
+        sorted(last.abs().sum((1, 2, 3)).tolist())
+    )
+    other.style_memory.load_state_dict(recipe.style_memory.state_dict())
+    recipe.style_memory.add(losses.laplacian_pyramid(batch(7), 4))
+    other.style_memory.add(losses.laplacian_pyramid(batch(7), 4))
+    for ours, theirs in zip(recipe.style_memory.levels(), other.style_memory.levels(), strict=True):
+        assert torch.equal(ours, theirs)
 
 
 def test_the_identity_loss_ends_when_its_time_is_over():
     config = load_config(None, [*TINY, "losses.identity_weight=5.0", "losses.identity_until=0.3"]).model
     recipe = Cut(config, torch.device("cpu"))
     rng = torch.Generator().manual_seed(0)
-    assert "identity" in recipe.update_generator(batch(1), batch(2), 0.29, 100, rng)[1]
-    assert "identity" not in recipe.update_generator(batch(1), batch(2), 0.3, 100, rng)[1]
+    assert "identity" in recipe.update(batch(1), batch(2), 0.29, 100, rng)[1]
+    assert "identity" not in recipe.update(batch(1), batch(2), 0.3, 100, rng)[1]
 
 
 def test_the_learning_rate_follows_the_schedule(recipe):
     rng = torch.Generator().manual_seed(0)
     rates = []
     for progress, seen in ((0.0, 0), (0.1, 1000), (0.75, 2000), (1.0, 3000)):
-        recipe.update_generator(batch(1), batch(2), progress, seen, rng)
+        recipe.update(batch(1), batch(2), progress, seen, rng)
         rates.append(recipe.optimizer_g.param_groups[0]["lr"] / recipe.config.optimizer.generator_lr)
     assert rates == pytest.approx([1 / 8, 1.0, 1 - 0.95 / 2, 0.05])

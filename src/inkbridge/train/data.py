@@ -28,8 +28,9 @@ class DataConfig:
     """Side of the training crops in pixels; a multiple of 16."""
     short_side: int = 384
     """Larger pictures are cached with this short side; smaller ones as they are."""
-    content_scale: tuple[float, float] = (0.5, 1.25)
-    """Crops of content are taken at a random scale in this range (1 = cached size)."""
+    content_scale: tuple[float, float] = (0.8, 1.25)
+    """Crops of content are taken at a random scale in this range (1 = cached size, at which pictures will be
+    painted). Smaller ones have more contrast than what will be painted: results then have too little."""
     style_scale: tuple[float, float] = (0.8, 1.0)
     """The same for style pictures: narrow, for the size of a stroke belongs to the style."""
     trim: float = 0.04

@@ -157,8 +157,7 @@ class _Loop:
         rng = torch.Generator().manual_seed((config.seed << 32) + seen)
         bfloat16 = config.precision == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16):
-            result, parts = self.recipe.update_generator(content, style, progress, seen, rng)
-            parts |= self.recipe.update_discriminator(result, style, progress, seen, rng)
+            _, parts = self.recipe.update(content, style, progress, seen, rng)
         self.done.images_seen += batch
         return parts
 

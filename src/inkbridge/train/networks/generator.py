@@ -21,7 +21,7 @@ STRIDE = 8
 
 @dataclass
 class GeneratorConfig:
-    """Size of the generator; the defaults give 2.1 million parameters."""
+    """Size of the generator; the defaults give 1.1 million parameters."""
 
     width: int = 32
     """Channels at half resolution; twice as many at 1/4, `body` at 1/8."""
@@ -114,7 +114,7 @@ class Generator(nn.Module):
         self.skip = nn.Conv2d(2 * width, 2 * width, 1)
         self.blocks1 = nn.ModuleList([ResidualBlock(2 * width, dim) for _ in range(config.num_blocks)])
         self.up2 = ModulatedConv(2 * width, width, dim)
-        self.refine = nn.ModuleList([ModulatedConv(width, width, dim) for _ in range(2)])
+        self.refine = ModulatedConv(width, width, dim)
         self.to_rgb = nn.Conv2d(width, 12, 3, padding=1)
         _start_without_grid(self.to_rgb.weight)
 
@@ -143,7 +143,7 @@ class Generator(nn.Module):
     def receptive_radius(self) -> int:
         """How far, in pixels, an output pixel looks in each direction (an upper bound)."""
         num_blocks = len(self.blocks)
-        at_half, at_quarter, at_eighth = 2 * 5, 4 * (4 + 2 * num_blocks), 8 * (2 + 2 * num_blocks)
+        at_half, at_quarter, at_eighth = 2 * 4, 4 * (3 + 2 * num_blocks), 8 * (3 + 2 * num_blocks)
         return at_half + at_quarter + at_eighth
 
     def _encode(self, image: Tensor) -> tuple[Tensor, Tensor]:
@@ -154,12 +154,11 @@ class Generator(nn.Module):
     def _decode(self, quarter: Tensor, deep: Tensor, style: Tensor) -> Tensor:
         for block in self.blocks:
             deep = block(deep, style)
-        x = _act(self.up1(_double(deep), style) + self.skip(quarter))
+        x = _act(_double(self.up1(deep, style)) + self.skip(quarter))
         for block in self.blocks1:
             x = block(x, style)
         fine = _double(_act(self.up2(x, style)))
-        for conv in self.refine:
-            fine = _act(conv(fine, style))
+        fine = _act(self.refine(fine, style))
         return torch.tanh(F.pixel_shuffle(self.to_rgb(fine), 2))
 
 

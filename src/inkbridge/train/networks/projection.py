@@ -21,7 +21,7 @@ class ProjectionHeads(nn.Module):
         """Features N x C x H x W and flat positions (P,) per map -> N x P x dim unit vectors."""
         projected = []
         for head, feature, position in zip(self.heads, features, positions, strict=True):
-            vectors = feature.flatten(2)[:, :, position].transpose(1, 2)
+            vectors = feature.flatten(2).index_select(2, position).transpose(1, 2)
             projected.append(F.normalize(head(vectors), dim=2))
         return projected
 

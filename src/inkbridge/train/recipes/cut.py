@@ -14,9 +14,11 @@ from dataclasses import dataclass, field
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from inkbridge.train import losses
 from inkbridge.train.augment import augment
+from inkbridge.train.memory import Memory
 from inkbridge.train.networks.discriminator import Discriminator, DiscriminatorConfig
 from inkbridge.train.networks.generator import Generator, GeneratorConfig
 from inkbridge.train.networks.projection import ProjectionHeads, sample_positions
@@ -42,15 +44,9 @@ class LossConfig:
     """Weight of the sliced Wasserstein distance between the discriminator's activations."""
     texture_weight: float = 1.0
     """Weight of the sliced Wasserstein distance between patches."""
-    distance_fade: tuple[float, float] = (0.3, 0.6)
-    """Between these shares of training both distances fall to a quarter of their weights.
-
-    A batch of two contents is asked for the palette of two style pictures; early on that pulls the palette
-    over, later it speckles every picture with every colour.
-    """
-    distance_return: tuple[float, float] = (0.8, 0.85)
-    """Between these shares they rise again: at the low learning rates of the end the speckles average out,
-    and the contrast that was lost meanwhile (an eighth of it, at all levels but the finest) comes back."""
+    memory: int = 16
+    """Pictures of each side that the texture distance remembers: results are asked for the palette of that
+    many style pictures together, not each pair of results for that of a pair."""
     identity_weight: float = 0.0
     """Weight of |G(style) - style|, fading to 0 at `identity_until`; costs about half as much time again."""
     identity_until: float = 0.3
@@ -105,10 +101,13 @@ class Cut:
             for parameter in network.parameters():
                 if parameter.dim() == 4:
                     parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+        self.result_memory = Memory(config.losses.memory)
+        self.style_memory = Memory(config.losses.memory)
         self.generator_ema = copy.deepcopy(self.generator).requires_grad_(False)
         opt = config.optimizer
+        self._learned_by_generator = [*self.generator.parameters(), *self.heads.parameters()]
         self.optimizer_g = torch.optim.Adam(
-            [*self.generator.parameters(), *self.heads.parameters()],
+            self._learned_by_generator,
             lr=opt.generator_lr,
             betas=opt.betas,
             fused=True,
@@ -125,81 +124,66 @@ class Cut:
             "discriminator": self.discriminator,
             "heads": self.heads,
             "generator_ema": self.generator_ema,
+            "result_memory": self.result_memory,
+            "style_memory": self.style_memory,
         }
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """Optimizers whose state a checkpoint holds, by name."""
         return {"generator": self.optimizer_g, "discriminator": self.optimizer_d}
 
-    def update_generator(
-        self,
-        content: Tensor,
-        style: Tensor,
-        progress: float,
-        images_seen: int,
-        rng: torch.Generator,
+    def update(
+        self, content: Tensor, style: Tensor, progress: float, images_seen: int, rng: torch.Generator
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """One step of the generator and of the projection heads; returns (results, loss parts)."""
-        config = self.config.losses
-        self._set_lr(self.optimizer_g, self.config.optimizer.generator_lr, 0.05, progress, images_seen)
-        self.discriminator.requires_grad_(False)
-        self.discriminator.eval()  # keeps the power iteration of its spectral norm where it is
+        """One step of all networks; returns (results, loss parts).
+
+        Generator and discriminator both learn from the same two passes through the discriminator, as it
+        was before the step.
+        """
         code = self.generator.styles
         result, keys = self.generator.with_features(content, code)
-        parts: dict[str, Tensor] = {}
+        with parametrize.cached():  # one power iteration for both passes
+            fake, activations = self.discriminator(augment(result, self.config.augmentations, rng))
+            real, wanted = self.discriminator(augment(style, self.config.augmentations, rng))
 
-        logits, activations = self.discriminator(augment(result, self.config.augmentations, rng))
-        parts["adversarial"] = _mean([self.loss_g(logit) for logit in logits])
-        parts["content"] = self._content_loss(keys, result, rng)
+        parts = {
+            "adversarial": _mean([self.loss_g(logit) for logit in fake]),
+            "content": self._content_loss(keys, result, rng),
+        }
+        config = self.config.losses
         if config.activation_weight:
-            with torch.no_grad():
-                shown = augment(style, self.config.augmentations, rng)
-                _, wanted = self.discriminator(shown)
             parts["activation"] = losses.sliced_activations(activations, wanted, rng)
         if config.texture_weight:
             parts["texture"] = self._texture_loss(result, style, rng)
         loss = config.adversarial_weight * parts["adversarial"]
         loss = loss + config.content_weight * parts["content"]
-        fade = ramp(progress, *config.distance_fade, 0.25) * ramp(progress, *config.distance_return, 4.0)
-        loss = loss + fade * config.activation_weight * parts.get("activation", 0.0)
-        loss = loss + fade * config.texture_weight * parts.get("texture", 0.0)
+        loss = loss + config.activation_weight * parts.get("activation", 0.0)
+        loss = loss + config.texture_weight * parts.get("texture", 0.0)
         if config.identity_weight and progress < config.identity_until:
             parts["identity"] = F.l1_loss(self.generator(style, code), style)
             fade = ramp(progress, 0.0, config.identity_until, 0.0)
             loss = loss + fade * config.identity_weight * parts["identity"]
-
         self.optimizer_g.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimizer_g.step()
-        self._average(images_seen, len(content))
-        return result.detach(), {name: part.detach() for name, part in parts.items()}
+        loss.backward(inputs=self._learned_by_generator, retain_graph=True)
 
-    def update_discriminator(
-        self, result: Tensor, style: Tensor, progress: float, images_seen: int, rng: torch.Generator
-    ) -> dict[str, Tensor]:
-        """One step of the discriminator on results of the generator and real style pictures."""
-        self._set_lr(self.optimizer_d, self.config.optimizer.discriminator_lr, 0.25, progress, images_seen)
-        self.discriminator.requires_grad_(True)
-        self.discriminator.train()
-        # One pass over both: the spectral norms are computed once and the convolutions are larger.
-        both = torch.cat([style, result.detach()])
-        pairs = [
-            logit.chunk(2) for logit in self.discriminator(augment(both, self.config.augmentations, rng))[0]
-        ]
-        loss = _mean([self.loss_d(real, fake) for real, fake in pairs])
+        loss = _mean([self.loss_d(*logits) for logits in zip(real, fake, strict=True)])
         self.optimizer_d.zero_grad(set_to_none=True)
-        loss.backward()
-        weights = self.config.losses
-        if weights.r1_weight and (images_seen // len(style)) % weights.r1_every == 0:
+        loss.backward(inputs=list(self.discriminator.parameters()))
+        if config.r1_weight and (images_seen // len(style)) % config.r1_every == 0:
             style = style.detach().requires_grad_(True)
             penalty = r1_penalty(style, self.discriminator(style)[0])
-            (0.5 * weights.r1_weight * weights.r1_every * penalty).backward()
+            (0.5 * config.r1_weight * config.r1_every * penalty).backward()
+        parts["discriminator"] = loss
+        parts["real_logit"] = _mean([logit.mean() for logit in real])
+        parts["fake_logit"] = _mean([logit.mean() for logit in fake])
+
+        opt = self.config.optimizer
+        self._set_lr(self.optimizer_g, opt.generator_lr, 0.05, progress, images_seen)
+        self._set_lr(self.optimizer_d, opt.discriminator_lr, 0.25, progress, images_seen)
+        self.optimizer_g.step()
         self.optimizer_d.step()
-        return {
-            "discriminator": loss.detach(),
-            "real_logit": _mean([real.mean() for real, _ in pairs]).detach(),
-            "fake_logit": _mean([fake.mean() for _, fake in pairs]).detach(),
-        }
+        self._average(images_seen, len(content))
+        return result.detach(), {name: part.detach() for name, part in parts.items()}
 
     def _content_loss(self, keys: list[Tensor], result: Tensor, rng: torch.Generator) -> Tensor:
         queries = self.generator.features(result)
@@ -214,9 +198,13 @@ class Cut:
     def _texture_loss(self, result: Tensor, style: Tensor, rng: torch.Generator) -> Tensor:
         results = losses.laplacian_pyramid(result, 4)
         with torch.no_grad():
-            styles = losses.laplacian_pyramid(style, 4)
+            self.style_memory.add(losses.laplacian_pyramid(style, 4))
         directions = [losses.random_directions(3 * 5 * 5, 40, rng).to(result.device) for _ in results]
-        return losses.sliced_wasserstein(results, styles, directions, rng)
+        loss = losses.sliced_wasserstein(
+            results, self.style_memory.levels(), directions, rng, self.result_memory.levels()
+        )
+        self.result_memory.add(results)
+        return loss
 
     def _set_lr(
         self, optimizer: torch.optim.Optimizer, lr: float, final: float, progress: float, images_seen: int
