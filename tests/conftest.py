@@ -47,6 +47,53 @@ def pack_file(model: bytes | None = None, style_dim: int = STYLE_DIM) -> PackFil
     return PackFile(info, inverting_model() if model is None else model, license="CC0")
 
 
+def tinting_pack() -> PackFile:
+    """Two styles, `darker` and `redder`, whose result is the picture plus the code's first three numbers.
+
+    Its encoder's code is the mean colour of the example in [-1, 1], and 0.
+    """
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 3, "h", "w"])
+    style = helper.make_tensor_value_info("style", TensorProto.FLOAT, ["n", STYLE_DIM])
+    result = helper.make_tensor_value_info("result", TensorProto.FLOAT, ["n", 3, "h", "w"])
+    three = helper.make_tensor("three", TensorProto.INT64, [3], [0, 1, 2])
+    axes = helper.make_tensor("axes", TensorProto.INT64, [2], [2, 3])
+    nodes = [
+        helper.make_node("Gather", ["style", "three"], ["tint"], axis=1),
+        helper.make_node("Unsqueeze", ["tint", "axes"], ["wide"]),
+        helper.make_node("Add", ["image", "wide"], ["result"]),
+    ]
+    generator = helper.make_graph(nodes, "tint", [image, style], [result], [three, axes])
+    pads = helper.make_tensor("pads", TensorProto.INT64, [4], [0, 0, 0, STYLE_DIM - 3])
+    nodes = [
+        helper.make_node("ReduceMean", ["image"], ["mean"], axes=[2, 3], keepdims=0),
+        helper.make_node("Pad", ["mean", "pads"], ["style"]),
+    ]
+    encoder = helper.make_graph(nodes, "mean", [image], [style], [pads])
+    models = []
+    for graph in (generator, encoder):
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+        onnx.checker.check_model(model)
+        models.append(model.SerializeToString())
+    info = PackInfo(
+        title="Tints",
+        styles=[
+            StyleEntry("darker", "Darker", [-0.4, -0.4, -0.4, 0.0]),
+            StyleEntry("redder", "Redder", [0.4, 0.0, -0.2, 0.0]),
+        ],
+        size=SizeRules(multiple=8, overlap=16),
+        generator_sha256="",
+    )
+    return PackFile(info, models[0], models[1], license="CC0")
+
+
+@pytest.fixture
+def tints(tmp_path: Path) -> Path:
+    """The pack of `tinting_pack` as a file."""
+    path = tmp_path / "tints.stylepack"
+    write_pack(path, tinting_pack())
+    return path
+
+
 @pytest.fixture
 def stub_pack(tmp_path: Path) -> Path:
     """A pack whose result is the inverted picture: exact answers."""

@@ -42,7 +42,7 @@ def test_strength_runs_from_the_picture_itself_to_the_full_style(stub_pack):
     assert np.array_equal(pack.apply(rgb, strength=0.0), rgb)
     expected = rgb + 0.25 * ((255.0 - rgb) - rgb)
     assert np.abs(pack.apply(rgb, strength=0.25) - expected).max() <= 0.5
-    for wrong in (-0.1, 1.1, float("nan")):
+    for wrong in (-0.1, 1.4, float("nan")):
         with pytest.raises(ConfigError, match="strength"):
             pack.apply(rgb, strength=wrong)
 

@@ -17,6 +17,7 @@ from inkbridge.errors import (
 
 if TYPE_CHECKING:
     from inkbridge.catalogue import list_styles
+    from inkbridge.look import Look
     from inkbridge.pack import StylePack, load
 
 __version__ = "0.1.0"
@@ -25,6 +26,7 @@ __all__ = [
     "ConfigError",
     "DataError",
     "InkbridgeError",
+    "Look",
     "MissingExtraError",
     "PackError",
     "StylePack",
@@ -41,6 +43,10 @@ def __getattr__(name: str) -> object:
         from inkbridge.catalogue import list_styles
 
         return list_styles
+    if name == "Look":
+        from inkbridge.look import Look
+
+        return Look
     if name in {"StylePack", "load"}:
         from inkbridge import pack
 

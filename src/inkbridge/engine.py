@@ -1,4 +1,4 @@
-"""One ONNX network and where it runs."""
+"""ONNX networks and where they run."""
 
 from __future__ import annotations
 
@@ -16,23 +16,7 @@ class Engine:
 
     def __init__(self, model: bytes, name: str, style_dim: int) -> None:
         """Raises PackError, naming `name`, when `model` is not such a generator."""
-        # A model may name files of this machine as its weights; ours always carry them inside.
-        if b"\x0a\x08location" in model:
-            raise PackError(f"{name}: its generator refers to files outside the pack; refused.")
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4  # what goes wrong is raised, not printed
-        try:
-            self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime's exceptions have no common base but Exception
-            first = str(error).splitlines()[0]
-            raise PackError(f"{name}: its generator cannot be loaded ({first}).") from None
-        inputs = {entry.name: entry.shape for entry in self._session.get_inputs()}
-        outputs = [entry.name for entry in self._session.get_outputs()]
-        if set(inputs) != {"image", "style"} or outputs != ["result"]:
-            raise PackError(
-                f"{name}: its generator has inputs {sorted(inputs)} and outputs {outputs}; "
-                "expected image, style and result."
-            )
+        self._session = _open(model, f"{name}: its generator", {"image", "style"}, "result")
         self._try_once(name, style_dim)
 
     def run(self, image: Floats, style: Floats) -> Floats:
@@ -52,3 +36,44 @@ class Engine:
                 f"{name}: its generator turns a 64 x 64 picture into {list(result.shape)} "
                 f"{result.dtype}; expected {list(image.shape)} float32."
             )
+
+
+class EncoderEngine:
+    """An ONNX Runtime session of a style encoder with input `image` and output `style`."""
+
+    def __init__(self, model: bytes, name: str, style_dim: int) -> None:
+        """Raises PackError, naming `name`, when `model` is not such an encoder."""
+        self._session = _open(model, f"{name}: its encoder", {"image"}, "style")
+        try:
+            code = self.run(np.zeros((1, 3, 64, 64), np.float32))
+        except Exception as error:
+            raise PackError(f"{name}: its encoder does not run ({str(error).splitlines()[0]}).") from None
+        if code.shape != (1, style_dim) or code.dtype != np.float32:
+            raise PackError(
+                f"{name}: its encoder gives {list(code.shape)} {code.dtype}; expected 1 x {style_dim}."
+            )
+
+    def run(self, image: Floats) -> Floats:
+        """N x 3 x H x W in [-1, 1] -> N x style_dim."""
+        code: Floats = self._session.run(["style"], {"image": image})[0]
+        return code
+
+
+def _open(model: bytes, what: str, inputs: set[str], output: str) -> onnxruntime.InferenceSession:
+    # A model may name files of this machine as its weights; ours always carry them inside.
+    if b"\x0a\x08location" in model:
+        raise PackError(f"{what} refers to files outside the pack; refused.")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # what goes wrong is raised, not printed
+    try:
+        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's exceptions have no common base but Exception
+        raise PackError(f"{what} cannot be loaded ({str(error).splitlines()[0]}).") from None
+    found = {entry.name for entry in session.get_inputs()}
+    given = [entry.name for entry in session.get_outputs()]
+    if found != inputs or given != [output]:
+        raise PackError(
+            f"{what} has inputs {sorted(found)} and outputs {given}; "
+            f"expected {' and '.join(sorted(inputs))}, and {output}."
+        )
+    return session

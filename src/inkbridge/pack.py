@@ -6,21 +6,41 @@ painting = pack.apply("photo.jpg")        # a PIL image
 
 from __future__ import annotations
 
+import difflib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
-from inkbridge.catalogue import find_pack
-from inkbridge.engine import Engine
-from inkbridge.errors import ConfigError, DataError, PackError
-from inkbridge.images import RGB, Picture, from_pil, read_picture
+from inkbridge.catalogue import find_pack, list_styles
+from inkbridge.engine import EncoderEngine, Engine
+from inkbridge.errors import DataError, PackError
+from inkbridge.images import RGB, Picture, to_network
+from inkbridge.look import (
+    AnyPicture,
+    Examples,
+    Look,
+    Styles,
+    mix,
+    open_picture,
+    shares,
+    soft_mask,
+    weighted_examples,
+    weighted_styles,
+    with_colour_of,
+)
 from inkbridge.pack_format import PackFile, PackInfo, read_pack
 from inkbridge.tiling import apply_tiled
+
+EXAMPLE_SIDE = 320
+"""Examples are read at this short side, about the scale of the style pictures of training."""
+
+Code = npt.NDArray[np.float32]
 
 
 class StylePack:
@@ -32,7 +52,14 @@ class StylePack:
         self.license: str = file.license
         self._name = name
         self._default = default_style or self.styles[0]
-        self._engine = Engine(file.generator, name, len(file.info.styles[0].code))
+        dim = len(file.info.styles[0].code)
+        self._engine = Engine(file.generator, name, dim)
+        self._encoder = EncoderEngine(file.encoder, name, dim) if file.encoder is not None else None
+
+    @property
+    def default_style(self) -> str:
+        """The style that `apply` takes when none is named."""
+        return self._default
 
     @property
     def styles(self) -> list[str]:
@@ -40,37 +67,26 @@ class StylePack:
         return [style.name for style in self.info.styles]
 
     @overload
-    def apply(self, picture: RGB, style: str | None = None, *, strength: float = 1.0) -> RGB: ...
+    def apply(self, picture: RGB, style: Styles | None = None, **look: Any) -> RGB: ...
     @overload
     def apply(
         self,
         picture: str | os.PathLike[str] | Image.Image,
-        style: str | None = None,
-        *,
-        strength: float = 1.0,
+        style: Styles | None = None,
+        **look: Any,
     ) -> Image.Image: ...
-    def apply(
-        self,
-        picture: RGB | Image.Image | str | os.PathLike[str],
-        style: str | None = None,
-        *,
-        strength: float = 1.0,
-    ) -> RGB | Image.Image:
-        """Paint a picture in a style of this pack.
+    def apply(self, picture: AnyPicture, style: Styles | None = None, **look: Any) -> RGB | Image.Image:
+        """Paint a picture in a style of this pack, or in a fusion of several.
 
         `picture` is an H x W x 3 uint8 array (an array comes back) or a PIL image or a path (a PIL image
-        comes back, with the input's alpha). `strength` runs from 0, the picture itself, to 1. Raises
-        DataError for an unusable picture, PackError for an unknown style, ConfigError for a strength
-        outside 0..1.
+        comes back, with the input's alpha). `style` is a name or a dict of names and weights; what else can
+        be said (`like`, `strength`, `keep_colour`, `detail`, `mask`, `outside`) is in `inkbridge.Look`.
+        Raises DataError for an unusable picture, PackError for an unknown style or a pack without a style
+        encoder, ConfigError for a number out of its range.
         """
+        painted = self.apply_to(open_picture(picture), Look(style, **look))
         if isinstance(picture, np.ndarray):
-            if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
-                raise DataError(
-                    f"The array is {picture.dtype} {list(picture.shape)}; expected uint8, height x width x 3."
-                )
-            return self.apply_to(Picture(picture), style, strength=strength).rgb
-        opened = from_pil(picture) if isinstance(picture, Image.Image) else read_picture(picture)
-        painted = self.apply_to(opened, style, strength=strength)
+            return painted.rgb
         image = Image.fromarray(painted.rgb)
         if painted.alpha is not None:
             image.putalpha(Image.fromarray(painted.alpha))
@@ -79,36 +95,80 @@ class StylePack:
     def apply_to(
         self,
         picture: Picture,
-        style: str | None = None,
-        *,
-        strength: float = 1.0,
+        look: Look | None = None,
         on_tile: Callable[[int, int], None] = lambda done, total: None,
     ) -> Picture:
         """The same for a decoded `Picture`; alpha, EXIF and ICC profile come along."""
-        if not 0.0 <= strength <= 1.0:
-            raise ConfigError(f"strength = {strength} cannot be used: it must be from 0 to 1.")
-        code = np.array([self._find(style)], np.float32)
+        look = look or Look()
+        look.check()
+        code = self.code(look.style, look.like)
         if 0 in picture.rgb.shape:
             raise DataError(f"The picture has no pixels ({list(picture.rgb.shape)}).")
-        if strength == 0.0:
-            return replace(picture, rgb=picture.rgb.copy())
-        rgb = apply_tiled(
+        notes = list(picture.notes)
+        rgb = self._paint(picture.rgb, code, look, on_tile)
+        if look.mask is not None:
+            mask, said = soft_mask(look.mask, *picture.rgb.shape[:2])
+            notes += said
+            ground = picture.rgb
+            if look.outside is not None:
+                ground = self._paint(ground, self.code(look.outside), look, on_tile)
+            rgb = mix(ground, rgb, mask)
+        return replace(picture, rgb=rgb, notes=notes)
+
+    def code(self, style: Styles | None = None, like: Examples | None = None) -> Code:
+        """The style code (1 x dim) of a style, of examples, or of the fusion of all that is named.
+
+        A fusion is the mean of the codes by weight. Examples are averaged over mirrored copies too, so that
+        which way a picture faces does not count.
+        """
+        named, examples = weighted_styles(style), weighted_examples(like)
+        if not named and not examples:
+            named = [(self._default, 1.0)]
+        codes = [np.array(self._find(name), np.float32) for name, _ in named]
+        codes += [self._read(example) for example, _ in examples]
+        weights = shares([weight for _, weight in [*named, *examples]])
+        fused: Code = sum(np.float32(w) * code for w, code in zip(weights, codes, strict=True))  # type: ignore[assignment]
+        return fused[None]
+
+    def _paint(self, rgb: RGB, code: Code, look: Look, on_tile: Callable[[int, int], None]) -> RGB:
+        if look.strength == 0.0:
+            return rgb.copy()
+        size = rgb.shape[1], rgb.shape[0]
+        worked = _resized(rgb, max(round(size[0] * look.detail), 1), max(round(size[1] * look.detail), 1))
+        painted = apply_tiled(
             lambda image: self._engine.run(image, code),
-            picture.rgb,
+            worked,
             self.info.size.overlap,
             self.info.size.multiple,
             on_tile=on_tile,
         )
-        if strength < 1.0:
-            rgb = _mix(picture.rgb, rgb, strength)
-        return replace(picture, rgb=rgb)
+        painted = _resized(painted, *size)
+        if look.keep_colour:
+            painted = with_colour_of(rgb, painted, look.keep_colour)
+        return painted if look.strength == 1.0 else mix(rgb, painted, look.strength)
 
-    def _find(self, style: str | None) -> list[float]:
-        wanted = style or self._default
+    def _find(self, wanted: str) -> list[float]:
         for entry in self.info.styles:
             if entry.name == wanted:
                 return entry.code
-        raise PackError(f"{self._name} has no style '{wanted}'. It has: {', '.join(self.styles)}.")
+        near = difflib.get_close_matches(wanted, self.styles, 1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise PackError(f"{self._name} has no style '{wanted}'.{hint} It has: {', '.join(self.styles)}.")
+
+    def _read(self, example: AnyPicture) -> Code:
+        if self._encoder is None:
+            raise PackError(
+                f"{self._name} cannot take a style from an example: it has no style encoder. "
+                "Packs trained with recipe multistyle have one."
+            )
+        rgb = open_picture(example).rgb
+        scale = EXAMPLE_SIDE / min(rgb.shape[:2])
+        # A strip is not blown up without end along its long side.
+        sides = (min(max(round(side * scale), 64), 4 * EXAMPLE_SIDE) for side in (rgb.shape[1], rgb.shape[0]))
+        image = to_network(_resized(rgb, *sides))
+        both = self._encoder.run(np.concatenate([image, image[..., ::-1]]))
+        code: Code = both.mean(0)
+        return code
 
 
 def load(name: str | os.PathLike[str]) -> StylePack:
@@ -120,11 +180,40 @@ def load(name: str | os.PathLike[str]) -> StylePack:
     return StylePack(read_pack(Path(path)), str(path), style)
 
 
-def _mix(first: RGB, second: RGB, share: float, rows: int = 256) -> RGB:
-    # In bands, so that a large picture needs no large float copy.
-    out = np.empty_like(first)
-    for top in range(0, len(first), rows):
-        band = slice(top, top + rows)
-        mixed = first[band] + (second[band].astype(np.float32) - first[band]) * np.float32(share)
-        out[band] = np.rint(mixed).astype(np.uint8)
-    return out
+def load_for(
+    styles: Mapping[str, float], name: str | None = None, *, with_encoder: bool = False
+) -> tuple[StylePack, dict[str, float]]:
+    """The pack that has all of `styles`, and the styles by their names in it.
+
+    A single entry of `styles` may also name a pack or a file. `name` chooses the pack; without it and without
+    styles it is the first at hand, with `with_encoder` the first that can take a style from an example.
+    Raises PackError when there is none.
+    """
+    if name is not None:
+        pack = load(name)
+        for style in styles:
+            pack.code(style)
+        return pack, dict(styles)
+    if len(styles) == 1:
+        ((only, weight),) = styles.items()
+        pack = load(only)
+        return pack, {pack.default_style: weight}
+    candidates = {listed.pack: None for listed in list_styles()}
+    for path in candidates:
+        file = read_pack(path)
+        names = {style.name for style in file.info.styles}
+        if set(styles) <= names and not (with_encoder and file.encoder is None):
+            return StylePack(file, str(path)), dict(styles)
+    if not styles:
+        raise PackError("No pack at hand can take a style from an example. Name one with --pack.")
+    for style in styles:
+        find_pack(style)  # says which one does not exist at all
+    raise PackError(
+        f"No pack has all of {', '.join(styles)}; only styles of one pack can be fused (inkbridge styles)."
+    )
+
+
+def _resized(rgb: RGB, width: int, height: int) -> RGB:
+    if (width, height) == (rgb.shape[1], rgb.shape[0]):
+        return rgb
+    return np.asarray(Image.fromarray(rgb).resize((width, height), Image.Resampling.LANCZOS))

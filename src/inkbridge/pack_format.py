@@ -54,6 +54,8 @@ class PackInfo:
     styles: list[StyleEntry]
     size: SizeRules
     generator_sha256: str
+    encoder_sha256: str = ""
+    """Empty for a pack without a style encoder."""
     format: int = FORMAT
     pixel_range: tuple[float, float] = (-1.0, 1.0)
     provenance: dict[str, Any] = field(default_factory=dict)
@@ -68,6 +70,8 @@ class PackFile:
 
     info: PackInfo
     generator: bytes
+    encoder: bytes | None = None
+    """A picture (N x 3 x H x W in [-1, 1]) -> its style code."""
     preview: bytes | None = None
     license: str = ""
 
@@ -77,8 +81,11 @@ def write_pack(path: Path, pack: PackFile) -> None:
     if path.suffix != SUFFIX:
         raise PackError(f"{path}: a style pack's name ends in {SUFFIX}.")
     pack.info.generator_sha256 = hashlib.sha256(pack.generator).hexdigest()
+    pack.info.encoder_sha256 = hashlib.sha256(pack.encoder).hexdigest() if pack.encoder else ""
     text = json.dumps(dataclasses.asdict(pack.info), indent=1, ensure_ascii=False)
     entries: dict[str, bytes] = {"pack.json": text.encode(), "generator.onnx": pack.generator}
+    if pack.encoder is not None:
+        entries["encoder.onnx"] = pack.encoder
     if pack.preview is not None:
         entries["preview.jpg"] = pack.preview
     if pack.license:
@@ -112,8 +119,13 @@ def read_pack(path: Path) -> PackFile:
     generator = entries["generator.onnx"]
     if hashlib.sha256(generator).hexdigest() != info.generator_sha256:
         raise PackError(f"{path} is damaged: its generator does not match its checksum.")
+    encoder = entries.get("encoder.onnx")
+    if info.encoder_sha256 and encoder is None:
+        raise PackError(f"{path} is damaged: its encoder.onnx is missing.")
+    if encoder is not None and hashlib.sha256(encoder).hexdigest() != info.encoder_sha256:
+        raise PackError(f"{path} is damaged: its encoder does not match its checksum.")
     text = entries.get("LICENSE", b"").decode("utf-8", "replace")
-    return PackFile(info, generator, entries.get("preview.jpg"), text)
+    return PackFile(info, generator, encoder, entries.get("preview.jpg"), text)
 
 
 def _read_entries(path: Path, archive: zipfile.ZipFile) -> dict[str, bytes]:

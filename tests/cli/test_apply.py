@@ -72,7 +72,7 @@ def test_bad_input_is_one_sentence_and_exit_1(stub_pack, tmp_path):
         ([photo, "--style", stub_pack, "-o", tmp_path / "x.xyz"], "not a picture ending"),
         ([photo, "--style", stub_pack, "-o", tmp_path / "no" / "x.png"], "make it first"),
         ([photo, "--style", stub_pack, "-o", photo], "is the picture itself"),
-        ([photo, "--style", stub_pack, "-o", out, "--strength", "2"], "from 0 to 1"),
+        ([photo, "--style", stub_pack, "-o", out, "--strength", "2"], "from 0 to 1.3"),
         ([photo, "--style", stub_pack, "-o", out, "--quality", "0"], "from 1 to 100"),
         ([photo, "--style", stub_pack, "-o", out, "--max-megapixels", "0.001"], "--max-megapixels"),
         ([empty, "--style", stub_pack, "-o", tmp_path / "o"], "holds no pictures"),
@@ -132,3 +132,52 @@ def test_informing_commands_succeed(command):
     done = inkbridge(command)
     assert done.returncode == 0, done.stderr
     assert done.stdout
+
+
+def test_fusion_examples_masks_and_pack_on_the_command_line(tints, tmp_path):
+    photo, example = save(tmp_path / "a.png"), save(tmp_path / "b.png", 90, 70, seed=3)
+    mask = tmp_path / "mask.png"
+    Image.new("L", (10, 8), 255).save(mask)
+    out = tmp_path / "out.png"
+    done = inkbridge(
+        *["apply", photo, "-o", out, "--pack", tints, "--style", "darker:3", "--style", "redder"],
+        *["--like", f"{example}:0.5", "--strength", "1.2", "--keep-colour", "0.3", "--detail", "0.5"],
+        *["--mask", mask, "--outside", "redder"],
+    )
+    assert done.returncode == 0, done.stderr
+    assert "the mask was resized from 10 x 8 to 50 x 40" in done.stdout
+    from inkbridge import load
+
+    expected = load(tints).apply(
+        photo,
+        {"darker": 3, "redder": 1},
+        like=[(example, 0.5)],
+        strength=1.2,
+        keep_colour=0.3,
+        detail=0.5,
+        mask=mask,
+    )
+    assert np.array_equal(pixels(out), np.asarray(expected))
+
+
+def test_what_is_wrong_with_the_look_is_one_sentence(tints, tmp_path):
+    photo, out = save(tmp_path / "a.png"), tmp_path / "out.png"
+    (tmp_path / "bad.jpg").write_bytes(b"x")
+    for extra, reason in (
+        (["--style", "redderr"], "Did you mean redder"),
+        (["--style", "redder:-1"], "weights are 0 or more"),
+        (["--style", "redder:0"], "All weights are 0"),
+        (["--style", "redder", "--style", "redder:2"], "named twice"),
+        (["--like", tmp_path / "bad.jpg"], "not a picture"),
+        (["--style", "redder", "--mask", tmp_path / "bad.jpg"], "not a picture"),
+        (["--style", "redder", "--detail", "9"], "from 0.25 to 4"),
+        (["--style", "redder", "--outside", "darker"], "needs a mask"),
+    ):
+        done = inkbridge("apply", photo, "-o", out, "--pack", tints, *extra)
+        assert done.returncode == 1, (extra, done.stderr)
+        assert reason in done.stderr, (extra, done.stderr)
+        assert done.stderr.count("\n") == 1
+    done = inkbridge("apply", photo, "-o", out)
+    assert done.returncode == 1
+    assert "Say which style" in done.stderr
+    assert not out.exists()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 if TYPE_CHECKING:
+    from inkbridge.look import Look
     from inkbridge.pack import StylePack
 
 
@@ -17,42 +18,76 @@ def apply(
     pictures: list[Path],
     /,
     *,
-    style: Annotated[str, Parameter(name=["--style", "-s"])],
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    style: Annotated[list[str] | None, Parameter(name=["--style", "-s"], negative=())] = None,
+    like: Annotated[list[str] | None, Parameter(negative=())] = None,
+    pack: str | None = None,
     strength: float = 1.0,
+    keep_colour: float = 0.0,
+    detail: float = 1.0,
+    mask: Path | None = None,
+    outside: str | None = None,
     quality: int = 95,
     max_megapixels: float = 200.0,
 ) -> int:
-    """Paint one or more pictures in a style.
+    """Paint one or more pictures in a style, in a fusion of styles, or like an example.
 
     Parameters
     ----------
     pictures
         A picture, several, or a folder (then the tree below it is kept).
-    style
-        A name from `inkbridge styles`, or the path of a .stylepack file.
     out
         For one picture a file name; for several, or a folder, a folder.
+    style
+        A name from `inkbridge styles`, or the path of a .stylepack file. Repeat it to fuse styles, with
+        weights if you like: --style ukiyo-e:0.6 --style vangogh-drawing:0.4
+    like
+        A picture whose style is wanted; repeat it to fuse several, with weights if you like.
+    pack
+        The pack that --style and --like are about (default: the first that has them).
     strength
-        From 0, the picture itself, to 1, the full style.
+        From 0, the picture itself, to 1, the full style, and beyond it to 1.3.
+    keep_colour
+        From 0, the colours of the style, to 1, those of the picture.
+    detail
+        Above 1 strokes become finer, below 1 broader (0.25 to 4).
+    mask
+        A picture that is white where the style is to go.
+    outside
+        The style where the mask is black (default: the picture stays as it is).
     quality
         JPEG, WebP and AVIF quality, 1 to 100.
     max_megapixels
         Larger pictures are refused.
     """
     from inkbridge.errors import ConfigError, InkbridgeError
-    from inkbridge.pack import load
+    from inkbridge.look import Look
+    from inkbridge.pack import load_for
 
     if not 1 <= quality <= 100:
         raise ConfigError(f"--quality {quality} cannot be used: it must be from 1 to 100.")
-    if not 0.0 <= strength <= 1.0:
-        raise ConfigError(f"--strength {strength} cannot be used: it must be from 0 to 1.")
+    if not style and not like and pack is None:
+        raise ConfigError("Say which style: --style NAME (see inkbridge styles) or --like PICTURE.")
+    styles = dict(_weighted(entry) for entry in style or [])
+    if len(styles) < len(style or []):
+        raise ConfigError("A style is named twice; give each once, with its weight.")
     jobs = _plan(pictures, out)
-    pack = load(style)
+    loaded, styles = load_for(styles, pack, with_encoder=bool(like))
+    look = Look(
+        styles or None,
+        [_weighted(entry) for entry in like] if like else None,
+        outside,
+        strength,
+        keep_colour,
+        detail,
+        mask,
+    )
+    look.check()
+    loaded.code(look.style, look.like)  # what is wrong with the look is said once, not for each picture
     failures = []
     for source, target in jobs:
         try:
-            _apply_one(pack, source, target, strength, quality, int(max_megapixels * 1e6))
+            _apply_one(loaded, source, target, look, quality, int(max_megapixels * 1e6))
         except InkbridgeError as error:
             if len(jobs) == 1:
                 raise
@@ -64,6 +99,15 @@ def apply(
             file=sys.stderr,
         )
     return 1 if failures else 0
+
+
+def _weighted(text: str) -> tuple[str, float]:
+    """NAME:WEIGHT -> (NAME, WEIGHT); NAME alone has weight 1."""
+    name, colon, weight = text.rpartition(":")
+    try:
+        return (name, float(weight)) if colon and name else (text, 1.0)
+    except ValueError:
+        return text, 1.0
 
 
 def _plan(pictures: list[Path], out: Path) -> list[tuple[Path, Path]]:
@@ -97,7 +141,7 @@ def _plan(pictures: list[Path], out: Path) -> list[tuple[Path, Path]]:
 
 
 def _apply_one(
-    pack: StylePack, source: Path, target: Path, strength: float, quality: int, max_pixels: int
+    pack: StylePack, source: Path, target: Path, look: Look, quality: int, max_pixels: int
 ) -> None:
     from inkbridge.cli.progress import bar
     from inkbridge.errors import DataError
@@ -106,13 +150,12 @@ def _apply_one(
     if target.exists() and target.samefile(source):
         raise DataError(f"{target} is the picture itself; give the result another name.")
     picture = read_picture(source, max_pixels)
-    notes = list(picture.notes)
     with bar(f"painting {source.name}") as advance:
-        painted = pack.apply_to(picture, strength=strength, on_tile=advance)
+        painted = pack.apply_to(picture, look, on_tile=advance)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"Folder '{target.parent}' cannot be made: {error.strerror}.") from None
-    notes += write_picture(painted, target, quality)
+    notes = painted.notes + write_picture(painted, target, quality)
     said = f" ({'; '.join(notes)})" if notes else ""
     print(f"{source} -> {target}{said}")

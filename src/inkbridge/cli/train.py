@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from pathlib import Path
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 def train(
     *,
     content: Path,
-    style: Path,
+    style: Annotated[list[str], Parameter(negative=())],
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
     config: Path | None = None,
     set: Annotated[list[str] | None, Parameter(negative=())] = None,
@@ -24,14 +25,14 @@ def train(
     images: int | None = None,
     device: str | None = None,
 ) -> int:
-    """Train a generator that paints the content in the style. The same command goes on where it stopped.
+    """Train a generator that paints the content in one style or many. The same command goes on later.
 
     Parameters
     ----------
     content
         Folder of pictures like those to be painted.
     style
-        Folder of pictures in the wanted style.
+        Folder of pictures in the wanted style; for several styles in one pack, NAME=FOLDER for each.
     out
         Run folder: checkpoints, samples, logs.
     config
@@ -59,15 +60,36 @@ def train(
     from inkbridge.train.loop import Budget
     from inkbridge.train.loop import train as run_training
 
-    settings = load_config(config, set or [])
+    styles = _style_folders(style)
+    settings = load_config(config, set or [], "cut" if isinstance(styles, Path) else "multistyle")
     budget = Budget(images=images) if images is not None else Budget(minutes=minutes or 60.0)
     with _Display() as display:
-        finished = run_training(content, style, out, settings, budget, display.show, display.say, device)
+        finished = run_training(content, styles, out, settings, budget, display.show, display.say, device)
     if not finished:
         print(f"Stopped; saved in {out}. The same command goes on from here.")
         return 130
     print(f"Done. Now: inkbridge export {out} -o NAME.stylepack")
     return 0
+
+
+def _style_folders(arguments: list[str]) -> Path | dict[str, Path]:
+    """One folder, or several by name."""
+    from inkbridge.errors import ConfigError
+
+    if len(arguments) == 1 and ("=" not in arguments[0] or Path(arguments[0]).is_dir()):
+        return Path(arguments[0])
+    folders: dict[str, Path] = {}
+    for argument in arguments:
+        name, equals, folder = argument.partition("=")
+        if not equals or not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
+            raise ConfigError(
+                f"--style {argument}: with several styles write each as NAME=FOLDER, the name in lower-case "
+                "letters, digits and hyphens: --style ukiyo-e=prints/"
+            )
+        if name in folders:
+            raise ConfigError(f"--style {name} is given twice.")
+        folders[name] = Path(folder)
+    return folders
 
 
 class _Display:

@@ -16,7 +16,7 @@ import torch
 
 from inkbridge.errors import TrainingError
 from inkbridge.images import write_atomically
-from inkbridge.train.recipes.cut import Cut
+from inkbridge.train.recipes import Recipe
 
 
 @dataclass
@@ -28,7 +28,7 @@ class Progress:
     """Time spent in training so far, over all starts."""
 
 
-def save_checkpoint(path: Path, recipe: Cut, progress: Progress) -> None:
+def save_checkpoint(path: Path, recipe: Recipe, progress: Progress) -> None:
     """Write networks, optimizers and progress, atomically."""
     state = {
         "progress": vars(progress),
@@ -41,7 +41,7 @@ def save_checkpoint(path: Path, recipe: Cut, progress: Progress) -> None:
     write_atomically(path, lambda file: file.write(buffer.getbuffer()))
 
 
-def restore_checkpoint(path: Path, recipe: Cut) -> Progress:
+def restore_checkpoint(path: Path, recipe: Recipe) -> Progress:
     """Put the state of `path` into the recipe's networks and optimizers."""
     state = read_checkpoint(path)
     try:

@@ -43,8 +43,11 @@ class TrainConfig:
     """The recipe's settings; in files and on the command line they have no prefix."""
 
 
-def load_config(file: Path | None, assignments: Sequence[str]) -> TrainConfig:
-    """Defaults, then the TOML `file`, then each "key=value" of `assignments`."""
+def load_config(file: Path | None, assignments: Sequence[str], recipe: str = "cut") -> TrainConfig:
+    """Defaults, then the TOML `file`, then each "key=value" of `assignments`.
+
+    `recipe` is taken when neither names one.
+    """
     values: dict[str, Any] = {}
     if file is not None:
         try:
@@ -54,10 +57,13 @@ def load_config(file: Path | None, assignments: Sequence[str]) -> TrainConfig:
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigError(f"{file} is not valid TOML: {error}.") from None
     origin = str(file) if file is not None else "--set"
-    _check_names(values, origin)
-    for assignment in assignments:
-        update = _parse_assignment(assignment)
-        _check_names(update, "--set")
+    updates = [_parse_assignment(assignment) for assignment in assignments]
+    named = [update["recipe"] for update in [values, *updates] if "recipe" in update]
+    values.setdefault("recipe", recipe)
+    known = setting_names(RECIPES.get(named[-1] if named else recipe, RECIPES["cut"]).config_class)
+    _check_names(values, origin, known)
+    for update in updates:
+        _check_names(update, "--set", known)
         _merge(values, update)
     return from_dict(values, origin)
 
@@ -66,8 +72,14 @@ def from_dict(values: dict[str, Any], origin: str) -> TrainConfig:
     """Build and validate the config from nested plain values, as `to_dict` returns them."""
     common = {f.name for f in dataclasses.fields(TrainConfig)} - {"model"}
     nested = {key: value for key, value in values.items() if key in common}
-    nested["model"] = {key: value for key, value in values.items() if key not in common}
+    model = {key: value for key, value in values.items() if key not in common}
+    recipe = values.get("recipe", "cut")
+    if recipe not in RECIPES:
+        raise ConfigError(
+            f"recipe = {recipe!r} cannot be used: it must be one of {', '.join(RECIPES)}. ({origin})"
+        )
     try:
+        nested["model"] = pydantic.TypeAdapter(RECIPES[recipe].config_class).validate_python(model)
         config = pydantic.TypeAdapter(TrainConfig).validate_python(nested)
     except pydantic.ValidationError as error:
         first = error.errors()[0]
@@ -85,14 +97,18 @@ def to_dict(config: TrainConfig) -> dict[str, Any]:
     return values | values.pop("model")
 
 
-def setting_names(kind: type = TrainConfig, prefix: str = "") -> Iterator[str]:
-    """The dotted name of every setting."""
+def setting_names(model: type) -> list[str]:
+    """The dotted name of every setting of a run whose recipe has settings of type `model`."""
+    common = [name for name in _field_names(TrainConfig, "") if name != "model"]
+    return [*common, *_field_names(model, "")]
+
+
+def _field_names(kind: type, prefix: str) -> Iterator[str]:
     hints = typing.get_type_hints(kind)
     for entry in dataclasses.fields(kind):
         hint = hints[entry.name]
-        if dataclasses.is_dataclass(hint):
-            inner = prefix if entry.name == "model" else f"{prefix}{entry.name}."
-            yield from setting_names(typing.cast(type, hint), inner)
+        if dataclasses.is_dataclass(hint) and entry.name != "model":
+            yield from _field_names(typing.cast(type, hint), f"{prefix}{entry.name}.")
         else:
             yield prefix + entry.name
 
@@ -118,8 +134,7 @@ def _merge(into: dict[str, Any], update: dict[str, Any]) -> None:
             into[key] = value
 
 
-def _check_names(values: dict[str, Any], origin: str) -> None:
-    known = list(setting_names())
+def _check_names(values: dict[str, Any], origin: str, known: list[str]) -> None:
     tables = {name.rsplit(".", 1)[0] for name in known if "." in name}
 
     def walk(table: dict[str, Any], prefix: str) -> Iterator[str]:
@@ -143,7 +158,6 @@ def _check_values(config: TrainConfig, origin: str) -> None:
             raise ConfigError(f"{name} = {value!r} cannot be used: it must be {what}. ({origin})")
 
     data, model = config.data, config.model
-    require(config.recipe in RECIPES, "recipe", config.recipe, f"one of {', '.join(RECIPES)}")
     require(config.batch >= 1, "batch", config.batch, "at least 1")
     require(config.seed >= 0, "seed", config.seed, "0 or more")
     choices = ("auto", "float32", "bfloat16")

@@ -54,15 +54,19 @@ class PictureSet:
     """One sentence for each file that could not be read."""
 
 
-def load_pictures(folder: Path, side: str, config: DataConfig, cache_dir: Path, seed: int) -> PictureSet:
+def load_pictures(
+    folder: Path, side: str, config: DataConfig, cache_dir: Path, seed: int, name: str = ""
+) -> PictureSet:
     """Decode the pictures of `folder`, or take them from the cache of an earlier start.
 
-    `side` ("content" or "style") is used in messages and file names. Raises DataError when fewer than
-    `config.minimum` pictures remain after the held-back ones are set aside.
+    `side` ("content" or "style") and the style's `name`, if there are several, are used in messages and file
+    names. Raises DataError when fewer than `config.minimum` pictures remain after the held-back ones are set
+    aside.
     """
     files = find_pictures(folder)
     key = _cache_key(files, side, config, seed)
-    index_file, pixel_file = cache_dir / f"{side}.json", cache_dir / f"{side}.pixels"
+    stem = f"{side}-{name}" if name else side
+    index_file, pixel_file = cache_dir / f"{stem}.json", cache_dir / f"{stem}.pixels"
     index = _read_index(index_file, pixel_file, key)
     if index is None:
         index = _decode_all(folder, files, side, config, seed, pixel_file)
@@ -82,9 +86,9 @@ def load_pictures(folder: Path, side: str, config: DataConfig, cache_dir: Path, 
         noun = "picture" if len(pictures) == 1 else "pictures"
         unread = f" ({len(loaded.left_out)} files could not be read)" if loaded.left_out else ""
         raise DataError(
-            f"{side}: folder '{folder}' has {len(pictures)} usable {noun}{unread}; training needs at "
-            f"least {config.minimum}. Add pictures, or go on anyway with --set data.minimum="
-            f"{max(len(pictures), 1)}."
+            f"{f'{side} {name}'.rstrip()}: folder '{folder}' has {len(pictures)} usable {noun}{unread}; "
+            f"training needs at least {config.minimum}. Add pictures, or go on anyway with "
+            f"--set data.minimum={max(len(pictures), 1)}."
         )
     return loaded
 
@@ -159,11 +163,12 @@ def _held_back(num: int, config: DataConfig, seed: int) -> set[int]:
 class Crops:
     """Random crops of one side; `at(i)` is the i-th crop of the run, whatever came before."""
 
-    def __init__(self, pictures: list[RGB], side: str, config: DataConfig, seed: int) -> None:
+    def __init__(self, pictures: list[RGB], side: str, config: DataConfig, seed: int, index: int = 0) -> None:
+        """`index` tells several styles apart."""
         self.pictures = pictures
         self.config = config
         self.scale = config.style_scale if side == "style" else config.content_scale
-        self.seed = [seed, 1 if side == "style" else 0]
+        self.seed = [seed, 1 + index if side == "style" else 0]
         self._epoch = -1
         self._order: npt.NDArray[np.int64] = np.empty(0, np.int64)
 
@@ -179,6 +184,13 @@ class Crops:
     def batch(self, start: int, num: int) -> RGB:
         """Crops start .. start + num as num x crop x crop x 3 uint8."""
         return np.stack([self.at(start + i) for i in range(num)])
+
+    def of_one_picture(self, start: int, num: int) -> RGB:
+        """As many crops, all from the picture that crop `start` is from."""
+        self.at(start)
+        picture = self.pictures[self._order[start % len(self.pictures)]]
+        rngs = [np.random.default_rng([*self.seed, 2, start + i]) for i in range(num)]
+        return np.stack([self._crop(picture, rng) for rng in rngs])
 
     def _crop(self, picture: RGB, rng: np.random.Generator) -> RGB:
         size = self.config.crop

@@ -16,12 +16,14 @@ from PIL import Image
 from torch import Tensor, nn
 
 from inkbridge import __version__
-from inkbridge.engine import Engine
-from inkbridge.errors import TrainingError
+from inkbridge.engine import EncoderEngine, Engine
+from inkbridge.errors import ConfigError, TrainingError
 from inkbridge.pack_format import PackFile, PackInfo, SizeRules, StyleEntry, write_pack
 from inkbridge.train.checkpoint import read_checkpoint
 from inkbridge.train.config import TrainConfig, from_dict
+from inkbridge.train.networks.encoder import StyleEncoder
 from inkbridge.train.networks.generator import STRIDE, Generator
+from inkbridge.train.recipes.multistyle import MultistyleConfig
 from inkbridge.train.run_folder import RunFolder
 
 MAX_DIFFERENCE = 1e-3
@@ -45,15 +47,31 @@ def export_run(
     """
     run = RunFolder(run_dir)
     state = read_checkpoint(run.checkpoint)
-    config, generator = _load_generator(run, state)
-    model = to_onnx(generator)
-    codes = generator.styles.detach()
-    difference = compare(model, generator, codes[:1], str(out))
+    config, names = _read_run(run)
+    if name is not None and len(names) > 1:
+        raise ConfigError(f"--name {name}: this run has {len(names)} styles, named when it was started.")
     title = title or config.title
+    if len(names) > 1:
+        entries = [(style, to_title(style)) for style in names]
+    else:
+        entries = [(name or names[0] or to_name(title), title)]
+    generator = Generator(config.model.generator, len(names))
+    generator.load_state_dict(state["modules"]["generator_ema"])
+    generator.eval()
+    codes = generator.styles.detach()
+    model = to_onnx(generator)
+    difference = compare(model, generator, codes[:1], str(out))
+    encoder = None
+    if "encoder_ema" in state["modules"]:
+        encoder, off = _encoder(config, state, str(out))
+        difference = max(difference, off)
     overlap = -(-generator.receptive_radius() // STRIDE) * STRIDE
     info = PackInfo(
         title=title,
-        styles=[StyleEntry(name or to_name(title), title, [float(v) for v in codes[0]])],
+        styles=[
+            StyleEntry(entry, shown, [round(float(v), 6) for v in code])
+            for (entry, shown), code in zip(entries, codes, strict=True)
+        ],
         size=SizeRules(multiple=STRIDE, overlap=overlap),
         generator_sha256="",
         provenance={
@@ -67,8 +85,13 @@ def export_run(
         },
         measured={"largest_difference_from_pytorch": difference, **(measured or {})},
     )
-    write_pack(out, PackFile(info, model, _preview(run), license))
+    write_pack(out, PackFile(info, model, encoder, _preview(run), license))
     return info
+
+
+def to_title(name: str) -> str:
+    """For people: song-landscape -> Song landscape."""
+    return name.replace("-", " ").capitalize()
 
 
 def to_name(title: str) -> str:
@@ -84,18 +107,28 @@ def to_onnx(generator: Generator) -> bytes:
         "style": {0: "batch"},
         "result": {0: "batch", 2: "height", 3: "width"},
     }
+    return _export(generator.frozen(), example, ["image", "style"], "result", shapes)
+
+
+def _export(
+    network: nn.Module,
+    example: tuple[Tensor, ...],
+    inputs: list[str],
+    output: str,
+    shapes: dict[str, dict[int, str]],
+) -> bytes:
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        path = Path(folder, "generator.onnx")
+        path = Path(folder, "network.onnx")
         # The tracing exporter is deprecated but needs a quarter of the time and no onnxscript.
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            generator.frozen(),
+            network,
             example,
             path,
             dynamo=False,
             opset_version=17,
-            input_names=["image", "style"],
-            output_names=["result"],
+            input_names=inputs,
+            output_names=[output],
             dynamic_axes=shapes,
         )
         return path.read_bytes()
@@ -122,15 +155,32 @@ def compare(model: bytes, generator: nn.Module, code: Tensor, name: str) -> floa
     return largest
 
 
-def _load_generator(run: RunFolder, state: dict[str, Any]) -> tuple[TrainConfig, Generator]:
+def _encoder(config: TrainConfig, state: dict[str, Any], name: str) -> tuple[bytes, float]:
+    """The style encoder as ONNX (image -> style), and its largest difference from PyTorch."""
+    assert isinstance(config.model, MultistyleConfig)
+    encoder = StyleEncoder(config.model.encoder, config.model.generator.style_dim)
+    encoder.load_state_dict(state["modules"]["encoder_ema"])
+    encoder.eval()
+    shapes = {"image": {0: "batch", 2: "height", 3: "width"}, "style": {0: "batch"}}
+    model = _export(encoder, (torch.rand(2, 3, 64, 96),), ["image"], "style", shapes)
+    session = EncoderEngine(model, name, config.model.generator.style_dim)
+    largest = 0.0
+    for shape in ((1, 3, 128, 128), (2, 3, 72, 201)):
+        image = torch.rand(shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
+        with torch.no_grad():
+            largest = max(largest, float(np.abs(session.run(image.numpy()) - encoder(image).numpy()).max()))
+    if not largest <= MAX_DIFFERENCE:
+        raise TrainingError(f"{name}: the exported encoder differs by {largest:.2g}; nothing was written.")
+    return model, largest
+
+
+def _read_run(run: RunFolder) -> tuple[TrainConfig, list[str]]:
+    """The settings and the names of the styles (one empty name for a run of one folder)."""
     values = run.read_config()
     if values is None:
         raise TrainingError(f"'{run.path}' holds no config.json; it is not a run folder.")
-    values.pop("folders")
-    config = from_dict(values, str(run.config))
-    generator = Generator(config.model.generator)
-    generator.load_state_dict(state["modules"]["generator_ema"])
-    return config, generator.eval()
+    names = list(values.pop("folders")["styles"])
+    return from_dict(values, str(run.config)), names
 
 
 def _preview(run: RunFolder) -> bytes | None:

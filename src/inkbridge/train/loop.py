@@ -11,7 +11,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ from inkbridge.train.checkpoint import Progress, restore_checkpoint, save_checkp
 from inkbridge.train.config import TrainConfig, from_dict, to_dict
 from inkbridge.train.data import Crops, PictureSet, load_pictures
 from inkbridge.train.precision import resolve_precision
-from inkbridge.train.recipes import RECIPES
+from inkbridge.train.recipes import RECIPES, Recipe
 from inkbridge.train.run_folder import RunFolder
 from inkbridge.train.samples import choose_contents, write_samples
 
@@ -61,7 +61,7 @@ class Report:
 
 def train(
     content_dir: Path,
-    style_dir: Path,
+    styles: Path | Mapping[str, Path],
     out: Path,
     config: TrainConfig,
     budget: Budget,
@@ -71,6 +71,7 @@ def train(
 ) -> bool:
     """Train in the run folder `out`, going on from its checkpoint if it has one.
 
+    `styles` is one folder of style pictures, or several by the names of their styles.
     Returns True when the budget is spent, False when it was stopped by Ctrl-C or SIGTERM (a checkpoint
     was saved). Raises DataError, ConfigError or TrainingError.
     """
@@ -78,23 +79,28 @@ def train(
     run.open()
     try:
         place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        settled, is_new = _settle_config(run, config, content_dir, style_dir, place)
+        folders = {"": styles} if isinstance(styles, Path) else dict(styles)
+        settled, is_new = _settle_config(run, config, content_dir, folders, place)
         config = from_dict(settled, str(run.config))
         content = load_pictures(content_dir, "content", config.data, run.cache, config.seed)
-        style = load_pictures(style_dir, "style", config.data, run.cache, config.seed)
+        style = {
+            name: load_pictures(folder, "style", config.data, run.cache, config.seed, name)
+            for name, folder in folders.items()
+        }
         if is_new:  # only now: a mistyped folder must not claim the run folder
-            run.write_config({**settled, "folders": _sources(content_dir, style_dir)})
+            run.write_config({**settled, "folders": _sources(content_dir, folders)})
             say(f"New run in {run.path} ({config.precision}, {place}).")
         _tell_data(content, style, say)
         say(f"Pictures: {run.samples}; curves: tensorboard --logdir {run.tensorboard}")
         torch.manual_seed(config.seed)
-        recipe = RECIPES[config.recipe](config.model, place)
+        # The settings were read as those of this very recipe.
+        recipe = RECIPES[config.recipe](config.model, place, len(folders))  # type: ignore[arg-type]
         done = Progress()
         if run.checkpoint.exists():
             done = restore_checkpoint(run.checkpoint, recipe)
             say(f"Going on at {done.images_seen:,} images.")
         run.cut_log(done.images_seen)
-        loop = _Loop(run, config, budget, recipe, content, style, done, place)
+        loop = _Loop(run, config, budget, recipe, content, list(style.values()), done, place)
         return loop.run_all(report)
     finally:
         run.close()
@@ -108,16 +114,18 @@ class _Loop:
         run: RunFolder,
         config: TrainConfig,
         budget: Budget,
-        recipe: Any,
+        recipe: Recipe,
         content: PictureSet,
-        style: PictureSet,
+        styles: list[PictureSet],
         done: Progress,
         device: torch.device,
     ) -> None:
         self.run, self.config, self.budget, self.recipe = run, config, budget, recipe
-        self.style, self.done, self.device = style, done, device
+        self.styles, self.done, self.device = styles, done, device
         self.content_crops = Crops(content.pictures, "content", config.data, config.seed)
-        self.style_crops = Crops(style.pictures, "style", config.data, config.seed)
+        self.style_crops = [
+            Crops(style.pictures, "style", config.data, config.seed, i) for i, style in enumerate(styles)
+        ]
         self.sample_contents = choose_contents(content)
         self.started_at = done.images_seen
         self.started_seconds = done.seconds
@@ -141,7 +149,7 @@ class _Loop:
                 if self.done.images_seen >= next_sample or finished:
                     next_sample = self._next_sample()
                     name = f"{self.done.images_seen:07d}.jpg"
-                    write_samples(self.run.samples / name, self.recipe, self.sample_contents, self.style)
+                    write_samples(self.run.samples / name, self.recipe, self.sample_contents, self.styles)
                 if now - last_saved >= self.config.checkpoint_seconds:
                     last_saved = now
                     save_checkpoint(self.run.checkpoint, self.recipe, self.done)
@@ -152,12 +160,15 @@ class _Loop:
     def _update(self) -> dict[str, Tensor]:
         config, seen, batch = self.config, self.done.images_seen, self.config.batch
         content = self._to_device(self.content_crops.batch(seen, batch))
-        style = self._to_device(self.style_crops.batch(seen, batch))
+        choice = self.recipe.choose(config.seed, seen // batch)
+        crops = self.style_crops[choice.style]
+        take = crops.of_one_picture if choice.from_one_picture else crops.batch
+        style = self._to_device(take(seen, batch))
         progress = self.budget.progress(self.done)
         rng = torch.Generator().manual_seed((config.seed << 32) + seen)
         bfloat16 = config.precision == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16):
-            _, parts = self.recipe.update(content, style, progress, seen, rng)
+            _, parts = self.recipe.update(content, style, choice, progress, seen, rng)
         self.done.images_seen += batch
         return parts
 
@@ -202,17 +213,19 @@ def _settle_config(
     run: RunFolder,
     config: TrainConfig,
     content_dir: Path,
-    style_dir: Path,
+    styles: Mapping[str, Path],
     device: torch.device,
 ) -> tuple[dict[str, Any], bool]:
     """The settings this run was started with, or the new ones; and whether they are new."""
     wanted = _plain(to_dict(config))
     recorded = run.read_config()
     if recorded is None:
-        wanted["title"] = config.title or style_dir.resolve().name
+        wanted["title"] = config.title or ", ".join(
+            name or folder.resolve().name for name, folder in styles.items()
+        )
         wanted["precision"] = resolve_precision(config.precision, device)
         return wanted, True
-    if recorded.pop("folders") != _sources(content_dir, style_dir):
+    if recorded.pop("folders") != _sources(content_dir, styles):
         raise ConfigError(
             f"'{run.path}' was started with other folders. Give the same ones or another --out."
         )
@@ -228,8 +241,9 @@ def _settle_config(
     return recorded, False
 
 
-def _sources(content_dir: Path, style_dir: Path) -> dict[str, str]:
-    return {"content": str(content_dir.resolve()), "style": str(style_dir.resolve())}
+def _sources(content_dir: Path, styles: Mapping[str, Path]) -> dict[str, Any]:
+    by_name = {name: str(folder.resolve()) for name, folder in styles.items()}
+    return {"content": str(content_dir.resolve()), "styles": by_name}
 
 
 def _plain(value: Any) -> Any:
@@ -241,8 +255,9 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _tell_data(content: PictureSet, style: PictureSet, say: Callable[[str], None]) -> None:
-    for side, pictures in (("content", content), ("style", style)):
+def _tell_data(content: PictureSet, styles: Mapping[str, PictureSet], say: Callable[[str], None]) -> None:
+    named = [(f"style {name}".rstrip(), pictures) for name, pictures in styles.items()]
+    for side, pictures in [("content", content), *named]:
         for sentence in pictures.left_out:
             say(f"Left out: {sentence}")
         held = f", {len(pictures.held_back)} held back" if pictures.held_back else ""

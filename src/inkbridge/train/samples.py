@@ -11,7 +11,7 @@ from PIL import Image
 
 from inkbridge.images import RGB, from_network, read_picture, to_network, write_atomically
 from inkbridge.train.data import PictureSet
-from inkbridge.train.recipes.cut import Cut
+from inkbridge.train.recipes import Recipe
 
 SIDE = 256
 GAP = 6
@@ -26,17 +26,48 @@ def choose_contents(content: PictureSet, num: int = 6) -> list[RGB]:
     return [_square(picture) for picture in pictures]
 
 
-def write_samples(path: Path, recipe: Cut, contents: list[RGB], style: PictureSet) -> None:
-    """Stylise the contents with the averaged generator and write the grid, two triples a row."""
-    device = recipe.generator_ema.styles.device
+def write_samples(path: Path, recipe: Recipe, contents: list[RGB], styles: list[PictureSet]) -> None:
+    """Stylise the contents with the averaged generator and write the grid.
+
+    One style: content | result | nearest style picture, two triples a row. Several: a column for each
+    style, contents at the left, and at the top a picture of the style.
+    """
+    if len(styles) == 1:
+        sheet = _one_style(recipe, contents, styles[0])
+    else:
+        sheet = _many_styles(recipe, contents[:4], styles)
+    buffer = io.BytesIO()
+    Image.fromarray(sheet).save(buffer, "JPEG", quality=90)
+    write_atomically(path, lambda file: file.write(buffer.getvalue()))
+
+
+def _many_styles(recipe: Recipe, contents: list[RGB], styles: list[PictureSet]) -> RGB:
+    white = np.full((SIDE, SIDE, 3), 255, np.uint8)
+    rows = [[white, *(_square(style.pictures[0]) for style in styles)]]
+    rows += [[content, *(_painted(recipe, content, i) for i in range(len(styles)))] for content in contents]
+    step = SIDE + GAP
+    sheet = np.full((len(rows) * step + GAP, len(rows[0]) * step + GAP, 3), 255, np.uint8)
+    for i, row in enumerate(rows):
+        for j, picture in enumerate(row):
+            top, left = GAP + i * step, GAP + j * step
+            sheet[top : top + SIDE, left : left + SIDE] = picture
+    return sheet
+
+
+def _painted(recipe: Recipe, content: RGB, style: int) -> RGB:
+    codes = recipe.generator_ema.styles
+    with torch.no_grad():
+        image = torch.from_numpy(to_network(content)).to(codes.device)
+        result = recipe.generator_ema(image, codes[style : style + 1])
+    return from_network(result[0].float().cpu().numpy())
+
+
+def _one_style(recipe: Recipe, contents: list[RGB], style: PictureSet) -> RGB:
     styles = [_square(picture) for picture in style.pictures[:200]]
     thumbnails = np.stack([_thumbnail(picture) for picture in styles])
     cells = []
     for content in contents:
-        with torch.no_grad():
-            image = torch.from_numpy(to_network(content)).to(device)
-            result = recipe.generator_ema(image, recipe.generator_ema.styles[:1])
-        painted = from_network(result[0].float().cpu().numpy())
+        painted = _painted(recipe, content, 0)
         distance = np.abs(thumbnails - _thumbnail(painted)).mean(axis=(1, 2, 3))
         cells.append([content, painted, styles[int(distance.argmin())]])
     rows = (len(cells) + 1) // 2
@@ -46,9 +77,7 @@ def write_samples(path: Path, recipe: Cut, contents: list[RGB], style: PictureSe
         for j, picture in enumerate(cell):
             left = GAP + (3 * (i % 2) + j) * (SIDE + GAP) + (GAP if i % 2 else 0)
             sheet[top : top + SIDE, left : left + SIDE] = picture
-    buffer = io.BytesIO()
-    Image.fromarray(sheet).save(buffer, "JPEG", quality=90)
-    write_atomically(path, lambda file: file.write(buffer.getvalue()))
+    return sheet
 
 
 def _square(picture: RGB) -> RGB:

@@ -29,46 +29,50 @@ class DiscriminatorConfig:
 
 
 class PatchDiscriminator(nn.Module):
-    """One resolution: three 4 x 4 convolutions of stride 2 and a 3 x 3 one to one channel.
+    """One resolution: three 4 x 4 convolutions of stride 2 and a 3 x 3 one to one channel for each style.
 
     Input N x 3 x H x W in [-1, 1], H and W at least 16; output N x 1 x H/8 x W/8 logits, each
     looking at 38 x 38 pixels, and the activations at 1/4 and 1/8.
     """
 
-    def __init__(self, width: int, normalised: bool) -> None:
+    def __init__(self, width: int, normalised: bool, num_styles: int) -> None:
         super().__init__()
         channels = [3, width, 2 * width, 4 * width]
         convs = [nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in pairwise(channels)]
-        convs.append(nn.Conv2d(4 * width, 1, 3, padding=1))
+        convs.append(nn.Conv2d(4 * width, num_styles, 3, padding=1))
         for conv in convs:
             start_relu(conv)
         self.convs = nn.ModuleList([spectral_norm(c) if normalised else c for c in convs])
 
-    def forward(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def forward(self, image: Tensor, style: int) -> tuple[Tensor, list[Tensor]]:
         activations = []
         x = image
         for conv in self.convs[:-1]:
             x = F.leaky_relu(conv(x), 0.2, inplace=True)
             activations.append(x)
-        return self.convs[-1](x), activations[1:]
+        return self.convs[-1](x)[:, style : style + 1], activations[1:]
 
 
 class Discriminator(nn.Module):
-    """A patch discriminator for each resolution, finest first.
+    """A patch discriminator for each resolution, finest first, with one output for each style.
 
-    Returns the logits of each, and the activations at 1/4 and 1/8 of each as one flat list.
+    Takes pictures and the style they are judged as (one output per domain: Choi et al. 2020, section 2.1);
+    returns the logits of each resolution, and the activations at 1/4 and 1/8 of each as one flat list.
     """
 
-    def __init__(self, config: DiscriminatorConfig) -> None:
+    def __init__(self, config: DiscriminatorConfig, num_styles: int = 1) -> None:
         super().__init__()
         self.scales = nn.ModuleList(
-            [PatchDiscriminator(config.width, config.spectral_norm) for _ in range(config.num_scales)]
+            [
+                PatchDiscriminator(config.width, config.spectral_norm, num_styles)
+                for _ in range(config.num_scales)
+            ]
         )
 
-    def forward(self, image: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+    def forward(self, image: Tensor, style: int = 0) -> tuple[list[Tensor], list[Tensor]]:
         logits, activations = [], []
         for scale in self.scales:
-            logit, found = scale(image)
+            logit, found = scale(image, style)
             logits.append(logit)
             activations += found
             image = F.avg_pool2d(image, 2)

@@ -3,5 +3,8 @@
 from __future__ import annotations
 
 from inkbridge.train.recipes.cut import Cut
+from inkbridge.train.recipes.multistyle import Multistyle
 
-RECIPES = {"cut": Cut}
+Recipe = Cut | Multistyle
+
+RECIPES: dict[str, type[Cut] | type[Multistyle]] = {"cut": Cut, "multistyle": Multistyle}

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from inkbridge.errors import ConfigError
 from inkbridge.train import losses
 from inkbridge.train.augment import augment
 from inkbridge.train.memory import Memory
@@ -84,6 +85,15 @@ class CutConfig:
     augmentations: tuple[str, ...] = ("translate", "cutout")
 
 
+@dataclass
+class Choice:
+    """The style of an update."""
+
+    style: int = 0
+    from_one_picture: bool = False
+    """Whether all crops of the style come from one picture."""
+
+
 class Cut:
     """Networks, optimizers and the two updates.
 
@@ -91,7 +101,14 @@ class Cut:
     loop seeds anew for each update.
     """
 
-    def __init__(self, config: CutConfig, device: torch.device) -> None:
+    config_class = CutConfig
+
+    def __init__(self, config: CutConfig, device: torch.device, num_styles: int = 1) -> None:
+        """Raises ConfigError for more than one style."""
+        if num_styles != 1:
+            raise ConfigError(
+                f"Recipe cut learns one style, not {num_styles}. For several: --set recipe=multistyle"
+            )
         self.config = config
         self.generator = Generator(config.generator)
         self.discriminator = Discriminator(config.discriminator)
@@ -132,8 +149,18 @@ class Cut:
         """Optimizers whose state a checkpoint holds, by name."""
         return {"generator": self.optimizer_g, "discriminator": self.optimizer_d}
 
+    def choose(self, seed: int, num_updates: int) -> Choice:
+        """What the style pictures of the next update are to be."""
+        return Choice()
+
     def update(
-        self, content: Tensor, style: Tensor, progress: float, images_seen: int, rng: torch.Generator
+        self,
+        content: Tensor,
+        style: Tensor,
+        choice: Choice,
+        progress: float,
+        images_seen: int,
+        rng: torch.Generator,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """One step of all networks; returns (results, loss parts).
 
@@ -147,14 +174,16 @@ class Cut:
             real, wanted = self.discriminator(augment(style, self.config.augmentations, rng))
 
         parts = {
-            "adversarial": _mean([self.loss_g(logit) for logit in fake]),
-            "content": self._content_loss(keys, result, rng),
+            "adversarial": mean([self.loss_g(logit) for logit in fake]),
+            "content": content_loss(
+                self.generator, self.heads, keys, result, self.config.losses.content_places, rng
+            ),
         }
         config = self.config.losses
         if config.activation_weight:
             parts["activation"] = losses.sliced_activations(activations, wanted, rng)
         if config.texture_weight:
-            parts["texture"] = self._texture_loss(result, style, rng)
+            parts["texture"] = texture_loss(result, style, self.result_memory, self.style_memory, rng)
         loss = config.adversarial_weight * parts["adversarial"]
         loss = loss + config.content_weight * parts["content"]
         loss = loss + config.activation_weight * parts.get("activation", 0.0)
@@ -166,7 +195,7 @@ class Cut:
         self.optimizer_g.zero_grad(set_to_none=True)
         loss.backward(inputs=self._learned_by_generator, retain_graph=True)
 
-        loss = _mean([self.loss_d(*logits) for logits in zip(real, fake, strict=True)])
+        loss = mean([self.loss_d(*logits) for logits in zip(real, fake, strict=True)])
         self.optimizer_d.zero_grad(set_to_none=True)
         loss.backward(inputs=list(self.discriminator.parameters()))
         if config.r1_weight and (images_seen // len(style)) % config.r1_every == 0:
@@ -174,53 +203,69 @@ class Cut:
             penalty = r1_penalty(style, self.discriminator(style)[0])
             (0.5 * config.r1_weight * config.r1_every * penalty).backward()
         parts["discriminator"] = loss
-        parts["real_logit"] = _mean([logit.mean() for logit in real])
-        parts["fake_logit"] = _mean([logit.mean() for logit in fake])
+        parts["real_logit"] = mean([logit.mean() for logit in real])
+        parts["fake_logit"] = mean([logit.mean() for logit in fake])
 
         opt = self.config.optimizer
-        self._set_lr(self.optimizer_g, opt.generator_lr, 0.05, progress, images_seen)
-        self._set_lr(self.optimizer_d, opt.discriminator_lr, 0.25, progress, images_seen)
+        set_lr(self.optimizer_g, opt, opt.generator_lr, 0.05, progress, images_seen)
+        set_lr(self.optimizer_d, opt, opt.discriminator_lr, 0.25, progress, images_seen)
         self.optimizer_g.step()
         self.optimizer_d.step()
-        self._average(images_seen, len(content))
+        decay = ema_decay(images_seen, len(content), opt.ema_half_life)
+        average(self.generator_ema, self.generator, decay)
         return result.detach(), {name: part.detach() for name, part in parts.items()}
 
-    def _content_loss(self, keys: list[Tensor], result: Tensor, rng: torch.Generator) -> Tensor:
-        queries = self.generator.features(result)
-        positions = sample_positions(queries, self.config.losses.content_places, rng)
-        with torch.no_grad():
-            key_vectors = self.heads(keys, positions)
-        query_vectors = self.heads(queries, positions)
-        return _mean(
-            [losses.patch_nce(query, key) for query, key in zip(query_vectors, key_vectors, strict=True)]
-        )
 
-    def _texture_loss(self, result: Tensor, style: Tensor, rng: torch.Generator) -> Tensor:
-        results = losses.laplacian_pyramid(result, 4)
-        with torch.no_grad():
-            self.style_memory.add(losses.laplacian_pyramid(style, 4))
-        directions = [losses.random_directions(3 * 5 * 5, 40, rng).to(result.device) for _ in results]
-        loss = losses.sliced_wasserstein(
-            results, self.style_memory.levels(), directions, rng, self.result_memory.levels()
-        )
-        self.result_memory.add(results)
-        return loss
-
-    def _set_lr(
-        self, optimizer: torch.optim.Optimizer, lr: float, final: float, progress: float, images_seen: int
-    ) -> None:
-        opt = self.config.optimizer
-        factor = ramp(progress, opt.decay_from, 1.0, final)
-        for group in optimizer.param_groups:
-            group["lr"] = lr * factor * warm_up(images_seen, opt.warm_up_images)
-
-    @torch.no_grad()
-    def _average(self, images_seen: int, batch: int) -> None:
-        decay = ema_decay(images_seen, batch, self.config.optimizer.ema_half_life)
-        torch._foreach_lerp_(
-            list(self.generator_ema.parameters()), list(self.generator.parameters()), 1.0 - decay
-        )
+def content_loss(
+    generator: Generator,
+    heads: ProjectionHeads,
+    keys: list[Tensor],
+    result: Tensor,
+    places: int,
+    rng: torch.Generator,
+) -> Tensor:
+    """Patch-contrastive loss between the generator's features of contents (`keys`) and of results."""
+    queries = generator.features(result)
+    positions = sample_positions(queries, places, rng)
+    with torch.no_grad():
+        key_vectors = heads(keys, positions)
+    query_vectors = heads(queries, positions)
+    return mean([losses.patch_nce(query, key) for query, key in zip(query_vectors, key_vectors, strict=True)])
 
 
-def _mean(values: list[Tensor]) -> Tensor:
+def texture_loss(
+    result: Tensor, style: Tensor, results: Memory, styles: Memory, rng: torch.Generator
+) -> Tensor:
+    """Sliced Wasserstein distance of results from style pictures, both joined to what is remembered."""
+    levels = losses.laplacian_pyramid(result, 4)
+    with torch.no_grad():
+        styles.add(losses.laplacian_pyramid(style, 4))
+    directions = [losses.random_directions(3 * 5 * 5, 40, rng).to(result.device) for _ in levels]
+    loss = losses.sliced_wasserstein(levels, styles.levels(), directions, rng, results.levels())
+    results.add(levels)
+    return loss
+
+
+def set_lr(
+    optimizer: torch.optim.Optimizer,
+    config: OptimizerConfig,
+    lr: float,
+    final: float,
+    progress: float,
+    images_seen: int,
+) -> None:
+    """Warm-up, plateau and a straight line down to `final` of `lr`."""
+    factor = ramp(progress, config.decay_from, 1.0, final)
+    for group in optimizer.param_groups:
+        group["lr"] = lr * factor * warm_up(images_seen, config.warm_up_images)
+
+
+@torch.no_grad()
+def average(into: nn.Module, network: nn.Module, decay: float) -> None:
+    """Move the parameters of `into` towards those of `network`."""
+    torch._foreach_lerp_(list(into.parameters()), list(network.parameters()), 1.0 - decay)
+
+
+def mean(values: list[Tensor]) -> Tensor:
+    """The mean of numbers."""
     return torch.stack(values).mean()

@@ -1,0 +1,189 @@
+"""Recipe `multistyle`: many styles in one generator, each also to be had from an example picture.
+
+One generator serves all styles; a style is a code that scales its channels (`networks/generator.py`). Each
+style has a learned code; a style encoder reads a code from any example picture. Every second round of
+updates paints with learned codes, the others with the code of an example. Losses: those of recipe `cut`
+(the discriminator has one output per style, Choi et al. 2020), style reconstruction (the encoder must read
+from a result the code that it was painted with, Choi et al. 2020, Eq. 2), an anchor that keeps the
+encoder's reading of real style pictures near their style's code, and, every fourth update, identity: a style
+picture painted with its own code is itself. No pretrained network.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from inkbridge.train import losses
+from inkbridge.train.augment import augment
+from inkbridge.train.memory import Memory
+from inkbridge.train.networks.discriminator import Discriminator
+from inkbridge.train.networks.encoder import EncoderConfig, StyleEncoder
+from inkbridge.train.networks.generator import Generator
+from inkbridge.train.networks.projection import ProjectionHeads
+from inkbridge.train.recipes.cut import (
+    Choice,
+    CutConfig,
+    LossConfig,
+    average,
+    content_loss,
+    mean,
+    set_lr,
+    texture_loss,
+)
+from inkbridge.train.regularizers import r1_penalty
+from inkbridge.train.schedule import ema_decay
+
+
+@dataclass
+class MultistyleLossConfig(LossConfig):
+    """Weights of the generator's and of the encoder's losses."""
+
+    identity_weight: float = 1.0
+    """Weight of |G(style, its code) - style|, on every fourth update."""
+    identity_until: float = 1.0
+    style_weight: float = 1.0
+    """Weight of |E(result) - code|, the style reconstruction."""
+    anchor_weight: float = 0.2
+    """Weight of |E(style) - learned code|."""
+
+
+@dataclass
+class MultistyleConfig(CutConfig):
+    """Everything that recipe `multistyle` can be told."""
+
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    losses: MultistyleLossConfig = field(default_factory=MultistyleLossConfig)
+
+
+class Multistyle:
+    """Networks, optimizers and the update; pictures and `progress` as in recipe `cut`."""
+
+    config_class = MultistyleConfig
+
+    def __init__(self, config: MultistyleConfig, device: torch.device, num_styles: int = 1) -> None:
+        self.config = config
+        self.num_styles = num_styles
+        self.generator = Generator(config.generator, num_styles)
+        self.encoder = StyleEncoder(config.encoder, config.generator.style_dim)
+        self.discriminator = Discriminator(config.discriminator, num_styles)
+        self.heads = ProjectionHeads(self.generator.feature_channels, config.projection)
+        for network in (self.generator, self.encoder, self.discriminator, self.heads):
+            network.to(device)
+            for parameter in network.parameters():
+                if parameter.dim() == 4:
+                    parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+        self.generator_ema = copy.deepcopy(self.generator).requires_grad_(False)
+        self.encoder_ema = copy.deepcopy(self.encoder).requires_grad_(False)
+        self.result_memories = nn.ModuleList([Memory(config.losses.memory) for _ in range(num_styles)])
+        self.style_memories = nn.ModuleList([Memory(config.losses.memory) for _ in range(num_styles)])
+        self._learned_by_generator = [
+            *self.generator.parameters(),
+            *self.encoder.parameters(),
+            *self.heads.parameters(),
+        ]
+        opt = config.optimizer
+        self.optimizer_g = torch.optim.Adam(
+            self._learned_by_generator, lr=opt.generator_lr, betas=opt.betas, fused=True
+        )
+        self.optimizer_d = torch.optim.Adam(
+            self.discriminator.parameters(), lr=opt.discriminator_lr, betas=opt.betas, fused=True
+        )
+        self.loss_d, self.loss_g = losses.ADVERSARIAL[config.losses.adversarial]
+
+    def modules(self) -> dict[str, nn.Module]:
+        """What a checkpoint holds, by name."""
+        return {
+            "generator": self.generator,
+            "encoder": self.encoder,
+            "discriminator": self.discriminator,
+            "heads": self.heads,
+            "result_memories": self.result_memories,
+            "style_memories": self.style_memories,
+            "generator_ema": self.generator_ema,
+            "encoder_ema": self.encoder_ema,
+        }
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """Optimizers whose state a checkpoint holds, by name."""
+        return {"generator": self.optimizer_g, "discriminator": self.optimizer_d}
+
+    def choose(self, seed: int, num_updates: int) -> Choice:
+        """Each style once a round, in a new order, however many pictures it has."""
+        turn, place = divmod(num_updates, self.num_styles)
+        order = np.random.default_rng([seed, 3, turn]).permutation(self.num_styles)
+        return Choice(int(order[place]), turn % 2 == 1)
+
+    def update(
+        self,
+        content: Tensor,
+        style: Tensor,
+        choice: Choice,
+        progress: float,
+        images_seen: int,
+        rng: torch.Generator,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """One step of all networks; returns (results, loss parts)."""
+        config, names = self.config.losses, self.config.augmentations
+        num_updates = images_seen // len(content)
+        learned = self.generator.styles[choice.style : choice.style + 1]
+        read = self.encoder(style)
+        code = read.mean(0, keepdim=True) if choice.from_one_picture else learned
+        result, keys = self.generator.with_features(content, code)
+        with parametrize.cached():
+            fake, activations = self.discriminator(augment(result, names, rng), choice.style)
+            real, wanted = self.discriminator(augment(style, names, rng), choice.style)
+
+        parts = {
+            "adversarial": mean([self.loss_g(logit) for logit in fake]),
+            "content": content_loss(self.generator, self.heads, keys, result, config.content_places, rng),
+            "activation": losses.sliced_activations(activations, wanted, rng),
+            "texture": self._texture_loss(result, style, choice, rng),
+            "style": (self.encoder(result).mean(0) - code[0].detach()).abs().mean(),
+            "anchor": (read - learned.detach()).abs().mean(),
+        }
+        loss = config.adversarial_weight * parts["adversarial"]
+        loss = loss + config.content_weight * parts["content"]
+        loss = loss + config.activation_weight * parts["activation"]
+        loss = loss + config.texture_weight * parts["texture"]
+        loss = loss + config.style_weight * parts["style"] + config.anchor_weight * parts["anchor"]
+        if config.identity_weight and num_updates % 4 == 3 and progress < config.identity_until:
+            parts["identity"] = F.l1_loss(self.generator(style, code), style)
+            loss = loss + config.identity_weight * parts["identity"]
+        self.optimizer_g.zero_grad(set_to_none=True)
+        loss.backward(inputs=self._learned_by_generator, retain_graph=True)
+
+        loss = mean([self.loss_d(*logits) for logits in zip(real, fake, strict=True)])
+        self.optimizer_d.zero_grad(set_to_none=True)
+        loss.backward(inputs=list(self.discriminator.parameters()))
+        if config.r1_weight and num_updates % config.r1_every == 0:
+            style = style.detach().requires_grad_(True)
+            penalty = r1_penalty(style, self.discriminator(style, choice.style)[0])
+            (0.5 * config.r1_weight * config.r1_every * penalty).backward()
+        parts["discriminator"] = loss
+        parts["real_logit"] = mean([logit.mean() for logit in real])
+        parts["fake_logit"] = mean([logit.mean() for logit in fake])
+
+        opt = self.config.optimizer
+        set_lr(self.optimizer_g, opt, opt.generator_lr, 0.05, progress, images_seen)
+        set_lr(self.optimizer_d, opt, opt.discriminator_lr, 0.25, progress, images_seen)
+        self.optimizer_g.step()
+        self.optimizer_d.step()
+        decay = ema_decay(images_seen, len(content), opt.ema_half_life)
+        average(self.generator_ema, self.generator, decay)
+        average(self.encoder_ema, self.encoder, decay)
+        return result.detach(), {name: part.detach() for name, part in parts.items()}
+
+    def _texture_loss(self, result: Tensor, style: Tensor, choice: Choice, rng: torch.Generator) -> Tensor:
+        if choice.from_one_picture:  # the example alone is the target
+            return texture_loss(result, style, Memory(0), Memory(0), rng)
+        results, styles = self.result_memories[choice.style], self.style_memories[choice.style]
+        assert isinstance(results, Memory)
+        assert isinstance(styles, Memory)
+        return texture_loss(result, style, results, styles, rng)
