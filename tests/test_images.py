@@ -156,6 +156,18 @@ def test_bad_files_are_refused_by_name_in_one_line(tmp_path, kind):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("kind", ["text", "svg", "eps"])
+def test_what_is_no_picture_is_called_so(kind):
+    with pytest.raises(DataError, match="is not a picture that Inkbridge reads"):
+        decode(bad_files()[kind], "x")
+
+
+def test_a_photograph_of_two_frames_from_a_phone_is_a_jpeg():
+    frames = [Image.fromarray(made_picture(32, 48, seed)) for seed in (0, 1)]
+    data = saved(frames[0], "MPO", save_all=True, append_images=frames[1:])
+    assert decode(data, "x").rgb.shape == (32, 48, 3)
+
+
 def test_missing_file_and_folder_are_refused(tmp_path):
     with pytest.raises(DataError, match="does not exist"):
         read_picture(tmp_path / "none.png")

@@ -30,7 +30,7 @@ SUFFIXES = frozenset(
 )
 """File endings that a folder is searched for."""
 
-FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "GIF", "BMP", "DIB", "MPO")
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "GIF", "BMP", "DIB")
 
 _WRITE_FORMATS = {
     ".jpg": "JPEG",
