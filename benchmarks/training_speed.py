@@ -19,7 +19,7 @@ from torch import Tensor
 from inkbridge.train import losses
 from inkbridge.train.augment import augment
 from inkbridge.train.networks.projection import ProjectionHeads
-from inkbridge.train.recipes.cut import Cut, CutConfig
+from inkbridge.train.recipes.cut import Choice, Cut, CutConfig, average, content_loss, texture_loss
 from resnet9 import PatchGAN70, ResNet9
 
 BATCH = 4
@@ -29,7 +29,13 @@ class Plain(Cut):
     """The losses of recipe `cut` in the usual two updates, each with its own passes."""
 
     def update(
-        self, content: Tensor, style: Tensor, progress: float, images_seen: int, rng: torch.Generator
+        self,
+        content: Tensor,
+        style: Tensor,
+        choice: Choice,
+        progress: float,
+        images_seen: int,
+        rng: torch.Generator,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         names, weights = self.config.augmentations, self.config.losses
         self.discriminator.requires_grad_(False)
@@ -38,13 +44,17 @@ class Plain(Cut):
         with torch.no_grad():
             _, wanted = self.discriminator(augment(style, names, rng))
         loss = torch.stack([self.loss_g(logit) for logit in logits]).mean()
-        loss = loss + weights.content_weight * self._content_loss(keys, result, rng)
+        loss = loss + weights.content_weight * content_loss(
+            self.generator, self.heads, keys, result, weights.content_places, rng
+        )
         loss = loss + weights.activation_weight * losses.sliced_activations(activations, wanted, rng)
-        loss = loss + weights.texture_weight * self._texture_loss(result, style, rng)
+        loss = loss + weights.texture_weight * texture_loss(
+            result, style, self.result_memory, self.style_memory, rng
+        )
         self.optimizer_g.zero_grad()
         loss.backward()
         self.optimizer_g.step()
-        self._average(images_seen, len(content))
+        average(self.generator_ema, self.generator, 0.999)
 
         self.discriminator.requires_grad_(True)
         real = self.discriminator(augment(style, names, rng))[0]
@@ -81,7 +91,7 @@ def seconds_per_image(recipe: Cut, size: int, steps: int, layout: torch.memory_f
     times = []
     for _ in range(steps + 1):
         start = time.perf_counter()
-        recipe.update(content, style, 0.5, 1000, rng)
+        recipe.update(content, style, Choice(), 0.5, 1000, rng)
         times.append(time.perf_counter() - start)
     return min(times[1:]) / BATCH
 

@@ -40,7 +40,7 @@ def main() -> None:
     photographs = [read_picture(path).rgb for path in content["held_back"]]
     trim = config["data"]["trim"]
     held_back = [trimmed(read_picture(path).rgb, trim) for path in style["held_back"]]
-    folder = Path(config["folders"]["style"])
+    folder = Path(config["folders"]["styles"][""])
     seen = [trimmed(read_picture(folder / name).rgb, trim) for name in style["names"]]
 
     pack = inkbridge.load(arguments.pack)

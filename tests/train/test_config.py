@@ -2,6 +2,7 @@ import pytest
 
 from inkbridge.errors import ConfigError
 from inkbridge.train.config import from_dict, load_config, setting_names, to_dict
+from inkbridge.train.recipes import RECIPES
 
 
 def test_file_overrides_defaults_and_set_overrides_the_file(tmp_path):
@@ -20,9 +21,21 @@ def test_a_config_survives_its_plain_form():
 
 
 def test_every_setting_has_one_name():
-    names = list(setting_names())
-    assert len(names) == len(set(names))
-    assert {"batch", "data.crop", "losses.content_weight", "generator.width"} <= set(names)
+    for recipe in RECIPES.values():
+        names = setting_names(recipe.config_class)
+        assert len(names) == len(set(names))
+        assert {"batch", "data.crop", "losses.content_weight", "generator.width"} <= set(names)
+
+
+def test_each_recipe_has_its_own_settings():
+    assert load_config(None, ["recipe=multistyle", "encoder.width=8"]).model.encoder.width == 8
+    assert load_config(None, ["encoder.width=8"], "multistyle").recipe == "multistyle"
+    with pytest.raises(ConfigError, match=r"encoder\.width is not a setting"):
+        load_config(None, ["encoder.width=8"])
+    with pytest.raises(ConfigError, match="one of cut, multistyle"):
+        load_config(None, ["recipe=cyclegam"])
+    config = load_config(None, ["losses.style_weight=2"], "multistyle")
+    assert from_dict(to_dict(config), "test") == config
 
 
 @pytest.mark.parametrize(

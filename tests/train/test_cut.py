@@ -7,7 +7,7 @@ from conftest import TINY
 from inkbridge.train import losses
 from inkbridge.train.augment import augment
 from inkbridge.train.config import load_config
-from inkbridge.train.recipes.cut import Cut
+from inkbridge.train.recipes.cut import Choice, Cut
 
 
 @pytest.fixture
@@ -33,14 +33,14 @@ def test_each_network_learns_from_its_own_loss_alone(spectral_norm):
     recipe = Cut(load_config(None, [*settings, "losses.activation_weight=0"]).model, torch.device("cpu"))
     before = {name: copy.deepcopy(module.state_dict()) for name, module in recipe.modules().items()}
     rng = torch.Generator().manual_seed(0)
-    recipe.update(batch(1), batch(2), 0.1, 100, rng)
+    recipe.update(batch(1), batch(2), Choice(), 0.1, 100, rng)
     assert changed(before["discriminator"], recipe.discriminator)
     assert not changed(before["generator"], recipe.generator)
     assert not changed(before["heads"], recipe.heads)
 
     recipe = Cut(load_config(None, [*TINY, "optimizer.discriminator_lr=0"]).model, torch.device("cpu"))
     before = {name: copy.deepcopy(module.state_dict()) for name, module in recipe.modules().items()}
-    _, parts = recipe.update(batch(1), batch(2), 0.1, 100, rng)
+    _, parts = recipe.update(batch(1), batch(2), Choice(), 0.1, 100, rng)
     assert all(
         torch.equal(before["discriminator"][name], parameter)
         for name, parameter in recipe.discriminator.named_parameters()
@@ -54,7 +54,9 @@ def test_one_update_has_the_gradients_of_two_separate_ones(recipe):
     """The shared passes change nothing: gradients as if each network were updated on its own."""
     content, style = batch(1), batch(2)
     reference = copy.deepcopy(recipe)
-    recipe.update(content, style, 0.1, 100, torch.Generator().manual_seed(0))  # 100 / 2: no R1 penalty
+    recipe.update(
+        content, style, Choice(), 0.1, 100, torch.Generator().manual_seed(0)
+    )  # 100 / 2: no R1 penalty
 
     rng = torch.Generator().manual_seed(0)
     result = reference.generator(content, reference.generator.styles).detach()
@@ -73,7 +75,7 @@ def test_the_discriminator_learns_to_tell_the_two_apart(recipe):
     rng = torch.Generator().manual_seed(0)
     recipe.optimizer_g.param_groups.clear()  # the generator stays as it is
     for seen in range(100, 160, 2):
-        parts = recipe.update(batch(2), style, 0.1, seen, rng)[1]
+        parts = recipe.update(batch(2), style, Choice(), 0.1, seen, rng)[1]
     assert parts["real_logit"] > parts["fake_logit"] + 0.5
 
 
@@ -82,7 +84,7 @@ def test_the_memory_holds_the_last_pictures_and_survives_a_checkpoint():
     recipe, other = Cut(config, torch.device("cpu")), Cut(config, torch.device("cpu"))
     rng = torch.Generator().manual_seed(0)
     for seen in range(0, 8, 2):
-        recipe.update(batch(1), batch(seen), 0.1, seen, rng)
+        recipe.update(batch(1), batch(seen), Choice(), 0.1, seen, rng)
     kept = recipe.style_memory.levels()
     assert [len(level) for level in kept] == [5] * 4
     shown = torch.cat([batch(seen) for seen in (2, 4, 6)])[1:]
@@ -101,14 +103,14 @@ def test_the_identity_loss_ends_when_its_time_is_over():
     config = load_config(None, [*TINY, "losses.identity_weight=5.0", "losses.identity_until=0.3"]).model
     recipe = Cut(config, torch.device("cpu"))
     rng = torch.Generator().manual_seed(0)
-    assert "identity" in recipe.update(batch(1), batch(2), 0.29, 100, rng)[1]
-    assert "identity" not in recipe.update(batch(1), batch(2), 0.3, 100, rng)[1]
+    assert "identity" in recipe.update(batch(1), batch(2), Choice(), 0.29, 100, rng)[1]
+    assert "identity" not in recipe.update(batch(1), batch(2), Choice(), 0.3, 100, rng)[1]
 
 
 def test_the_learning_rate_follows_the_schedule(recipe):
     rng = torch.Generator().manual_seed(0)
     rates = []
     for progress, seen in ((0.0, 0), (0.1, 1000), (0.75, 2000), (1.0, 3000)):
-        recipe.update(batch(1), batch(2), progress, seen, rng)
+        recipe.update(batch(1), batch(2), Choice(), progress, seen, rng)
         rates.append(recipe.optimizer_g.param_groups[0]["lr"] / recipe.config.optimizer.generator_lr)
     assert rates == pytest.approx([1 / 8, 1.0, 1 - 0.95 / 2, 0.05])
