@@ -19,6 +19,7 @@ app.command("inkbridge.cli.apply:apply")
 app.command("inkbridge.cli.styles:styles")
 app.command("inkbridge.cli.train:train")
 app.command("inkbridge.cli.export:export")
+app.command("inkbridge.cli.adapt:adapt")
 
 
 def main() -> None:

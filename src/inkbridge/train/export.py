@@ -130,6 +130,7 @@ def _export(
             input_names=inputs,
             output_names=[output],
             dynamic_axes=shapes,
+            do_constant_folding=False,  # parameters keep their names: `adapt` reads them back
         )
         return path.read_bytes()
 

@@ -1,0 +1,173 @@
+"""Measure a pack of many styles on the pictures that its run held back, and write the figures into the pack.
+
+    python scripts/measure_styles.py RUN PACK
+
+A small classifier is trained on crops of the style folders' training pictures alone (no result, no held-back
+picture); a picture's style is the mean of its verdicts on 12 crops. Then, on photographs never trained on:
+
+named       share of results of each style that the classifier names as that style; the same for held-back
+            pictures of the style itself
+edges       correlation of luminance edges between photograph and result
+example     share of held-back style pictures, given as examples, whose results are named as their style; and
+            how far results of two examples of one style are apart (mean absolute difference, levels of 255)
+fusion      share of photographs for which the distance to style A rises and that to style B falls at every
+            step of weights 0, 1/4 .. 1 from A to B (sliced Wasserstein over Laplacian levels), over pairs of
+            styles with at least 40 pictures
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor, nn
+
+import inkbridge
+from inkbridge.images import RGB, read_picture
+from inkbridge.metrics.distribution import sliced_wasserstein
+from inkbridge.metrics.similarity import edge_correlation
+from inkbridge.pack_format import read_pack, write_pack
+from inkbridge.train.augment import translate
+
+CROP = 96
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", type=Path)
+    parser.add_argument("pack", type=Path)
+    parser.add_argument("--photographs", type=int, default=20)
+    parser.add_argument("--examples", type=int, default=50)
+    arguments = parser.parse_args()
+    config = json.loads((arguments.run / "config.json").read_text())
+    names = list(config["folders"]["styles"])
+    index = {
+        side: json.loads((arguments.run / "cache" / f"{side}.json").read_text())
+        for side in ("content", *(f"style-{name}" for name in names))
+    }
+    photographs = [read_picture(path).rgb for path in index["content"]["held_back"][: arguments.photographs]]
+    seen, held_back = [], []
+    for name in names:
+        entry, folder = index[f"style-{name}"], Path(config["folders"]["styles"][name])
+        trim = config["data"]["trim"]
+        seen.append([standard(read_picture(folder / file).rgb, trim) for file in entry["names"]])
+        held_back.append([standard(read_picture(path).rgb, trim) for path in entry["held_back"]])
+    classifier = train_classifier(seen)
+    pack = inkbridge.load(arguments.pack)
+
+    figures: dict[str, object] = {}
+    for k, name in enumerate(names):
+        results = [pack.apply(photograph, name) for photograph in photographs]
+        edges = [edge_correlation(a, b) for a, b in zip(photographs, results, strict=True)]
+        figures[name] = {
+            "pictures": len(seen[k]) + len(held_back[k]),
+            "results_named": share([verdict(classifier, r) == k for r in results]),
+            "held_back_named": share([verdict(classifier, r) == k for r in held_back[k]]),
+            "edges_mean": round(float(np.mean(edges)), 3),
+            "edges_lowest": round(float(min(edges)), 3),
+        }
+        print(name, json.dumps(figures[name]), flush=True)
+
+    pairs = [(k, picture) for k, pictures in enumerate(held_back) for picture in pictures]
+    step = max(len(pairs) / arguments.examples, 1.0)
+    chosen = [pairs[int(i * step)] for i in range(min(arguments.examples, len(pairs)))]
+    named, apart = [], []
+    for i, (k, example) in enumerate(chosen):
+        result = pack.apply(photographs[i % len(photographs)], like=example)
+        named.append(verdict(classifier, result) == k)
+        other = held_back[k][(i + 1) % len(held_back[k])]
+        if other is not example:
+            second = pack.apply(photographs[i % len(photographs)], like=other)
+            apart.append(float(np.abs(result.astype(int) - second).mean()))
+    figures["examples"] = {"num": len(named), "named": share(named), "apart": round(float(np.mean(apart)), 1)}
+    print("examples", json.dumps(figures["examples"]), flush=True)
+
+    large = [k for k in range(len(names)) if len(seen[k]) >= 36]
+    rising = [
+        is_path(pack, photograph, names[a], names[b], seen[a], seen[b])
+        for (a, b), photograph in zip(
+            itertools.cycle(itertools.combinations(large, 2)), photographs, strict=False
+        )
+    ]
+    figures["fusion"] = {"num": len(rising), "monotonic": share(rising)}
+    print("fusion", json.dumps(figures["fusion"]), flush=True)
+    file = read_pack(arguments.pack)
+    file.info.measured |= figures
+    write_pack(arguments.pack, file)
+
+
+def standard(rgb: RGB, trim: float) -> RGB:
+    """Without its frame, with a short side of 320 pixels: the scale of results."""
+    height, width = rgb.shape[:2]
+    top, left = int(height * trim), int(width * trim)
+    image = Image.fromarray(rgb[top : height - top, left : width - left])
+    scale = 320 / min(image.size)
+    size = (round(image.width * scale), round(image.height * scale))
+    return np.asarray(image.resize(size, Image.Resampling.LANCZOS))
+
+
+def crops(picture: RGB, num: int, rng: np.random.Generator) -> list[RGB]:
+    tops = rng.integers(0, picture.shape[0] - CROP + 1, num)
+    lefts = rng.integers(0, picture.shape[1] - CROP + 1, num)
+    return [picture[t : t + CROP, x : x + CROP] for t, x in zip(tops, lefts, strict=True)]
+
+
+def tensor(pictures: list[RGB]) -> Tensor:
+    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def train_classifier(styles: list[list[RGB]], steps: int = 1200, batch: int = 32) -> nn.Module:
+    torch.manual_seed(0)
+    rng, augmentation = np.random.default_rng(0), torch.Generator().manual_seed(0)
+    channels = [3, 24, 48, 96, 96]
+    layers: list[nn.Module] = []
+    for a, b in itertools.pairwise(channels):
+        layers += [nn.Conv2d(a, b, 4, 2, 1), nn.GroupNorm(8, b), nn.LeakyReLU(0.2)]
+    network = nn.Sequential(
+        *layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.3), nn.Linear(96, len(styles))
+    )
+    optimizer = torch.optim.AdamW(network.parameters(), lr=2e-3, weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, steps)
+    for _ in range(steps):
+        targets = rng.integers(0, len(styles), batch)
+        chosen = [styles[k][rng.integers(len(styles[k]))] for k in targets]
+        images = tensor([crops(picture, 1, rng)[0] for picture in chosen])
+        images = translate(
+            torch.where(torch.rand(batch, 1, 1, 1) < 0.5, images, images.flip(3)), augmentation
+        )
+        loss = F.cross_entropy(network(images), torch.from_numpy(targets), label_smoothing=0.05)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    return network.eval()
+
+
+@torch.no_grad()
+def verdict(classifier: nn.Module, picture: RGB) -> int:
+    found = crops(picture, 12, np.random.default_rng(0))
+    return int(classifier(tensor(found)).softmax(1).mean(0).argmax())
+
+
+def is_path(
+    pack: inkbridge.StylePack, photograph: RGB, first: str, second: str, seen_a: list[RGB], seen_b: list[RGB]
+) -> bool:
+    """Whether every step from the first style to the second leads away from the one and nearer the other."""
+    results = [pack.apply(photograph, {first: 1 - w, second: w}) for w in (0.0, 0.25, 0.5, 0.75, 1.0)]
+    to_a = [sum(sliced_wasserstein([result], seen_a[:40], patches=6000)) for result in results]
+    to_b = [sum(sliced_wasserstein([result], seen_b[:40], patches=6000)) for result in results]
+    return bool((np.diff(to_a) > 0).all() and (np.diff(to_b) < 0).all())
+
+
+def share(hits: list[bool]) -> float | None:
+    return round(float(np.mean(hits)), 3) if hits else None
+
+
+if __name__ == "__main__":
+    main()
