@@ -15,7 +15,7 @@ import inkbridge
 from inkbridge.catalogue import find_pack
 from inkbridge.engine import Engine
 from inkbridge.pack_format import read_pack
-from inkbridge.tiling import TILE, apply_tiled
+from inkbridge.tiling import TILE, apply_tiled, grain
 
 SIZES = ((2000, 3000), (1501, 2217), (33, 500), (500, 33), (1, 1), (5, 3), (1281, 1279))
 
@@ -35,7 +35,13 @@ def main() -> None:
         rgb = np.clip(rgb + rng.normal(0, 12, rgb.shape), 0, 255).astype(np.uint8)
         size = file.info.size
         runs = [
-            apply_tiled(lambda image: engine.run(image, code), rgb, size.overlap, size.multiple, tile)
+            apply_tiled(
+                lambda image, y, x: engine.run(image, code, grain(y, x, *image.shape[2:])),
+                rgb,
+                size.overlap,
+                size.multiple,
+                tile,
+            )
             for tile in (8192, TILE, 512)
         ]
         worst = max(int(np.abs(runs[0].astype(int) - other).max()) for other in runs[1:])

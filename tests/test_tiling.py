@@ -4,7 +4,7 @@ import torch
 
 from conftest import made_picture
 from inkbridge.engine import Engine
-from inkbridge.tiling import apply_tiled
+from inkbridge.tiling import apply_tiled, grain
 from inkbridge.train.export import to_onnx
 from inkbridge.train.networks.generator import STRIDE, Generator, GeneratorConfig
 
@@ -16,10 +16,11 @@ def real_network():
     generator = Generator(GeneratorConfig(width=8, body=16, num_blocks=1, style_dim=8)).eval()
     with torch.no_grad():
         generator.to_rgb.weight.mul_(3)
+        generator.grain2.weight.mul_(20)
     engine = Engine(to_onnx(generator), "test", 8)
     code = generator.styles.detach().numpy()
     overlap = -(-generator.receptive_radius() // STRIDE) * STRIDE
-    return (lambda image: engine.run(image, code)), overlap
+    return (lambda image, y, x: engine.run(image, code, grain(y, x, *image.shape[2:]))), overlap
 
 
 @pytest.mark.parametrize("size", [(300, 421), (33, 500), (500, 33), (1, 1), (7, 300), (64, 64)])
@@ -33,6 +34,27 @@ def test_tiles_equal_the_whole_picture(real_network, size):
     assert whole.std() > 3 or rgb.size == 3
 
 
+def test_grain_is_noise_that_belongs_to_a_place():
+    field = grain(-40, -24, 400, 600)
+    assert field.shape == (1, 1, 400, 600)
+    assert field.dtype == np.float32
+    assert abs(field.mean()) < 0.01
+    assert field.std() == pytest.approx(1.0, abs=0.01)
+    for shift in ((0, 1), (1, 0), (1, 1), (0, 8), (8, 0)):
+        moved = grain(-40 + shift[0], -24 + shift[1], 400, 600)
+        assert abs((field * moved).mean()) < 0.02, shift
+    assert np.array_equal(grain(60, 76, 100, 100), field[:, :, 100:200, 100:200])
+
+
+def test_a_generator_with_grain_textures_a_flat_picture(real_network):
+    network, overlap = real_network
+    flat = np.full((64, 64, 3), 128, np.uint8)
+    painted = apply_tiled(network, flat, overlap, STRIDE)
+    assert painted[..., 0].std() > 1
+    lattice = painted[8:16, 8:16].astype(int) - painted[16:24, 16:24]
+    assert np.abs(lattice).max() > 2
+
+
 def test_too_little_overlap_would_show(real_network):
     network, _ = real_network
     rgb = made_picture(300, 421)
@@ -44,7 +66,7 @@ def test_too_little_overlap_would_show(real_network):
 def test_the_border_is_mirrored_and_tiles_are_aligned_and_even():
     seen = []
 
-    def network(image):
+    def network(image, top, left):
         seen.append(image)
         return image
 
@@ -61,7 +83,7 @@ def test_the_border_is_mirrored_and_tiles_are_aligned_and_even():
 def test_a_tiny_picture_is_mirrored_many_times():
     shapes = []
 
-    def network(image):
+    def network(image, top, left):
         shapes.append(image.shape)
         return image
 
@@ -72,5 +94,5 @@ def test_a_tiny_picture_is_mirrored_many_times():
 
 def test_progress_is_told():
     told = []
-    apply_tiled(lambda image: image, made_picture(100, 100), 8, 8, 56, lambda *seen: told.append(seen))
+    apply_tiled(lambda image, *_: image, made_picture(100, 100), 8, 8, 56, lambda *seen: told.append(seen))
     assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]

@@ -12,16 +12,23 @@ Floats = npt.NDArray[np.float32]
 
 
 class Engine:
-    """An ONNX Runtime session of a generator with inputs `image` and `style` and output `result`."""
+    """An ONNX Runtime session of a generator: `image`, `style` and perhaps `grain` in, `result` out."""
 
     def __init__(self, model: bytes, name: str, style_dim: int) -> None:
         """Raises PackError, naming `name`, when `model` is not such a generator."""
-        self._session = _open(model, f"{name}: its generator", {"image", "style"}, "result")
+        self._session = _open(model, f"{name}: its generator", {"image", "style"}, "result", {"grain"})
+        self.takes_grain = len(self._session.get_inputs()) == 3
         self._try_once(name, style_dim)
 
-    def run(self, image: Floats, style: Floats) -> Floats:
-        """N x 3 x H x W in [-1, 1] and N x style_dim -> N x 3 x H x W in [-1, 1]."""
-        result: Floats = self._session.run(["result"], {"image": image, "style": style})[0]
+    def run(self, image: Floats, style: Floats, grain: Floats | None = None) -> Floats:
+        """N x 3 x H x W in [-1, 1], N x style_dim and N x 1 x H x W -> N x 3 x H x W in [-1, 1].
+
+        `grain` is used if the generator takes any.
+        """
+        inputs = {"image": image, "style": style}
+        if self.takes_grain:
+            inputs["grain"] = np.zeros_like(image[:, :1]) if grain is None else grain
+        result: Floats = self._session.run(["result"], inputs)[0]
         return result
 
     def _try_once(self, name: str, style_dim: int) -> None:
@@ -59,7 +66,9 @@ class EncoderEngine:
         return code
 
 
-def _open(model: bytes, what: str, inputs: set[str], output: str) -> onnxruntime.InferenceSession:
+def _open(
+    model: bytes, what: str, inputs: set[str], output: str, optional: frozenset[str] | set[str] = frozenset()
+) -> onnxruntime.InferenceSession:
     # A model may name files of this machine as its weights; ours always carry them inside.
     if b"\x0a\x08location" in model:
         raise PackError(f"{what} refers to files outside the pack; refused.")
@@ -71,7 +80,7 @@ def _open(model: bytes, what: str, inputs: set[str], output: str) -> onnxruntime
         raise PackError(f"{what} cannot be loaded ({str(error).splitlines()[0]}).") from None
     found = {entry.name for entry in session.get_inputs()}
     given = [entry.name for entry in session.get_outputs()]
-    if found != inputs or given != [output]:
+    if not inputs <= found <= inputs | optional or given != [output]:
         raise PackError(
             f"{what} has inputs {sorted(found)} and outputs {given}; "
             f"expected {' and '.join(sorted(inputs))}, and {output}."

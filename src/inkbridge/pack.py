@@ -35,7 +35,7 @@ from inkbridge.look import (
     with_colour_of,
 )
 from inkbridge.pack_format import PackFile, PackInfo, read_pack
-from inkbridge.tiling import apply_tiled
+from inkbridge.tiling import apply_tiled, grain
 
 EXAMPLE_SIDE = 320
 """Examples are read at this short side, about the scale of the style pictures of training."""
@@ -136,7 +136,7 @@ class StylePack:
         size = rgb.shape[1], rgb.shape[0]
         worked = _resized(rgb, max(round(size[0] * look.detail), 1), max(round(size[1] * look.detail), 1))
         painted = apply_tiled(
-            lambda image: self._engine.run(image, code),
+            lambda image, top, left: self._engine.run(image, code, grain(top, left, *image.shape[2:])),
             worked,
             self.info.size.overlap,
             self.info.size.multiple,

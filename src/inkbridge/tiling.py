@@ -16,7 +16,8 @@ from inkbridge.images import RGB, from_network, to_network
 TILE = 1280
 """Largest side of a tile's kept centre. Larger costs memory, smaller costs repeated overlaps."""
 
-Network = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
+Network = Callable[[npt.NDArray[np.float32], int, int], npt.NDArray[np.float32]]
+"""1 x 3 x h x w in [-1, 1] to the same; the numbers say where in the picture the first row and column are."""
 
 
 def apply_tiled(
@@ -27,7 +28,7 @@ def apply_tiled(
     tile: int = TILE,
     on_tile: Callable[[int, int], None] = lambda done, total: None,
 ) -> RGB:
-    """H x W x 3 uint8 -> the same size through `network` (1 x 3 x h x w in [-1, 1] to the same).
+    """H x W x 3 uint8 -> the same size through `network`.
 
     `overlap` is how far the network looks and a multiple of `multiple`, as all tile sizes are.
     `on_tile(done, total)` is called after each tile.
@@ -44,13 +45,29 @@ def apply_tiled(
             window_rows = rows[top : top + tile_h + 2 * overlap]
             window_columns = columns[left : left + tile_w + 2 * overlap]
             window = rgb[window_rows[:, None], window_columns]
-            result = network(to_network(window))[0]
+            result = network(to_network(window), top - overlap, left - overlap)[0]
             h, w = min(tile_h, height - top), min(tile_w, width - left)
             kept = result[:, overlap : overlap + h, overlap : overlap + w]
             out[top : top + h, left : left + w] = from_network(kept)
             done += 1
             on_tile(done, total)
     return out
+
+
+def grain(top: int, left: int, height: int, width: int) -> npt.NDArray[np.float32]:
+    """Grain for a window of the endless plane: 1 x 1 x height x width, uniform, mean 0, variance 1.
+
+    A hash of the place alone, so that tiles agree with the whole and a picture painted twice is the same.
+    (Multiply and xor-shift; constants from C. Wellons, "Prospecting for hash functions", 2018.)
+    """
+    rows = (np.arange(top, top + height) & 0xFFFF).astype(np.uint32)[:, None]
+    columns = (np.arange(left, left + width) & 0xFFFF).astype(np.uint32)[None, :]
+    x = rows << np.uint32(16) | columns
+    x = (x ^ x >> np.uint32(16)) * np.uint32(0x7FEB352D)
+    x = (x ^ x >> np.uint32(15)) * np.uint32(0x846CA68B)
+    x = x ^ x >> np.uint32(16)
+    values = (x.astype(np.float32) / np.float32(2**32) - np.float32(0.5)) * np.float32(2 * 3**0.5)
+    return values[None, None]
 
 
 def _even_tile(size: int, largest: int, multiple: int) -> int:

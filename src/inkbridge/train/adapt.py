@@ -30,7 +30,7 @@ from inkbridge.train import losses
 from inkbridge.train.data import Crops, DataConfig, PictureSet, load_pictures
 from inkbridge.train.export import compare, to_title
 from inkbridge.train.memory import Memory
-from inkbridge.train.networks.generator import Generator, GeneratorConfig
+from inkbridge.train.networks.generator import Generator, GeneratorConfig, draw_grain
 from inkbridge.train.networks.projection import sample_positions
 from inkbridge.train.recipes.cut import mean, texture_loss
 from inkbridge.train.schedule import ramp
@@ -144,7 +144,7 @@ def _learn(
         style = _tensor(style_crops.batch(done * config.batch, config.batch))
         for group in optimizer.param_groups:
             group["lr"] = config.lr * ramp(progress, 0.3, 1.0, 0.02)
-        result, keys = generator.with_features(content, code)
+        result, keys = generator.with_features(content, code, draw_grain(content, rng))
         texture = texture_loss(result, style, results, styles, rng)
         loss = texture + config.content_weight * _content_loss(generator, keys, result, rng)
         optimizer.zero_grad()

@@ -100,14 +100,16 @@ def to_name(title: str) -> str:
 
 
 def to_onnx(generator: Generator) -> bytes:
-    """ONNX with inputs image (N x 3 x H x W) and style (N x dim), all of N, H, W dynamic."""
-    example = (torch.rand(2, 3, 64, 96), generator.styles.detach()[:1].repeat(2, 1))
+    """ONNX with inputs image (N x 3 x H x W), style (N x dim) and grain (N x 1 x H x W), N, H, W dynamic."""
+    image = torch.rand(2, 3, 64, 96)
+    example = (image, generator.styles.detach()[:1].repeat(2, 1), image[:, :1])
     shapes = {
+        "grain": {0: "batch", 2: "height", 3: "width"},
         "image": {0: "batch", 2: "height", 3: "width"},
         "style": {0: "batch"},
         "result": {0: "batch", 2: "height", 3: "width"},
     }
-    return _export(generator.frozen(), example, ["image", "style"], "result", shapes)
+    return _export(generator.frozen(), example, ["image", "style", "grain"], "result", shapes)
 
 
 def _export(
@@ -145,9 +147,9 @@ def compare(model: bytes, generator: nn.Module, code: Tensor, name: str) -> floa
     for shape in ((1, 3, 128, 128), (2, 3, 72, 200)):
         image = torch.rand(shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
         with torch.no_grad():
-            expected = generator(image, code).numpy()
-        codes = code.repeat(shape[0], 1).numpy()
-        largest = max(largest, float(np.abs(engine.run(image.numpy(), codes) - expected).max()))
+            expected = generator(image, code, image[:, :1]).numpy()
+        codes, grain = code.repeat(shape[0], 1).numpy(), image[:, :1].numpy()
+        largest = max(largest, float(np.abs(engine.run(image.numpy(), codes, grain) - expected).max()))
     if not largest <= MAX_DIFFERENCE:
         raise TrainingError(
             f"{name}: the exported generator differs from the trained one by {largest:.2g} "

@@ -11,6 +11,7 @@ from PIL import Image
 
 from inkbridge.images import RGB, from_network, read_picture, to_network, write_atomically
 from inkbridge.train.data import PictureSet
+from inkbridge.train.networks.generator import draw_grain
 from inkbridge.train.recipes import Recipe
 
 SIDE = 256
@@ -58,7 +59,8 @@ def _painted(recipe: Recipe, content: RGB, style: int) -> RGB:
     codes = recipe.generator_ema.styles
     with torch.no_grad():
         image = torch.from_numpy(to_network(content)).to(codes.device)
-        result = recipe.generator_ema(image, codes[style : style + 1])
+        grain = draw_grain(image, torch.Generator().manual_seed(0))
+        result = recipe.generator_ema(image, codes[style : style + 1], grain)
     return from_network(result[0].float().cpu().numpy())
 
 

@@ -91,8 +91,13 @@ class Generator(nn.Module):
     """Encoder to 1/8 resolution, styled residual blocks there and at 1/4, one skip at 1/4.
 
     Input: N x 3 x H x W in [-1, 1], H and W multiples of 8; style codes N x style_dim, or
-    1 x style_dim for the whole batch. Output: N x 3 x H x W in [-1, 1]. Zero padding inside: whoever
-    applies it mirrors the picture's border first (`inkbridge.tiling`).
+    1 x style_dim for the whole batch; grain N x 1 x H x W, random numbers of mean 0 and variance 1, or None
+    for none. Output: N x 3 x H x W in [-1, 1]. Zero padding inside: whoever applies it mirrors the
+    picture's border first (`inkbridge.tiling`).
+
+    Grain enters at 1/4 and at 1/2 (the idea of Karras et al. 2019, section 3.2; here through a learned linear
+    map of the pixels under each place). Without it, a flat area of the picture leaves nothing to make paper
+    or wood texture of but the lattice of the convolutions, and the generator painted a mesh there.
     """
 
     def __init__(self, config: GeneratorConfig, num_styles: int = 1) -> None:
@@ -114,18 +119,24 @@ class Generator(nn.Module):
         self.skip = nn.Conv2d(2 * width, 2 * width, 1)
         self.blocks1 = nn.ModuleList([ResidualBlock(2 * width, dim) for _ in range(config.num_blocks)])
         self.up2 = ModulatedConv(2 * width, width, dim)
+        self.grain1 = nn.Conv2d(16, 2 * width, 1, bias=False)
+        self.grain2 = nn.Conv2d(4, width, 1, bias=False)
+        for conv in (self.grain1, self.grain2):
+            nn.init.normal_(conv.weight, std=0.1 / math.sqrt(conv.in_channels))
         self.refine = ModulatedConv(width, width, dim)
         self.to_rgb = nn.Conv2d(width, 12, 3, padding=1)
         _start_without_grid(self.to_rgb.weight)
 
-    def forward(self, image: Tensor, style: Tensor) -> Tensor:
+    def forward(self, image: Tensor, style: Tensor, grain: Tensor | None = None) -> Tensor:
         quarter, deep = self._encode(image)
-        return self._decode(quarter, deep, style)
+        return self._decode(quarter, deep, style, grain)
 
-    def with_features(self, image: Tensor, style: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def with_features(
+        self, image: Tensor, style: Tensor, grain: Tensor | None = None
+    ) -> tuple[Tensor, list[Tensor]]:
         """The result and `features(image)`, for the price of the result."""
         quarter, deep = self._encode(image)
-        return self._decode(quarter, deep, style), [quarter, deep]
+        return self._decode(quarter, deep, style, grain), [quarter, deep]
 
     def features(self, image: Tensor) -> list[Tensor]:
         """What the content loss compares: the encoder's activations at 1/4 and at 1/8."""
@@ -151,15 +162,27 @@ class Generator(nn.Module):
         quarter = _act(self.encoder[1](half))
         return quarter, _act(self.encoder[2](quarter))
 
-    def _decode(self, quarter: Tensor, deep: Tensor, style: Tensor) -> Tensor:
+    def _decode(self, quarter: Tensor, deep: Tensor, style: Tensor, grain: Tensor | None) -> Tensor:
         for block in self.blocks:
             deep = block(deep, style)
-        x = _act(_double(self.up1(deep, style)) + self.skip(quarter))
+        x = _double(self.up1(deep, style)) + self.skip(quarter)
+        if grain is not None:
+            x = x + self.grain1(F.pixel_unshuffle(grain, 4))
+        x = _act(x)
         for block in self.blocks1:
             x = block(x, style)
         fine = _double(_act(self.up2(x, style)))
+        if grain is not None:
+            fine = fine + self.grain2(F.pixel_unshuffle(grain, 2))
         fine = _act(self.refine(fine, style))
         return torch.tanh(F.pixel_shuffle(self.to_rgb(fine), 2))
+
+
+def draw_grain(image: Tensor, rng: torch.Generator) -> Tensor:
+    """Grain for a batch of pictures: N x 1 x H x W, uniform with mean 0 and variance 1."""
+    n, _, height, width = image.shape
+    values = torch.rand(n, 1, height, width, generator=rng) * (2 * math.sqrt(3.0)) - math.sqrt(3.0)
+    return values.to(image.device, image.dtype)
 
 
 def start_relu(conv: nn.Conv2d) -> None:

@@ -21,7 +21,7 @@ from inkbridge.train import losses
 from inkbridge.train.augment import augment
 from inkbridge.train.memory import Memory
 from inkbridge.train.networks.discriminator import Discriminator, DiscriminatorConfig
-from inkbridge.train.networks.generator import Generator, GeneratorConfig
+from inkbridge.train.networks.generator import Generator, GeneratorConfig, draw_grain
 from inkbridge.train.networks.projection import ProjectionHeads, sample_positions
 from inkbridge.train.regularizers import r1_penalty
 from inkbridge.train.schedule import ema_decay, ramp, warm_up
@@ -168,7 +168,7 @@ class Cut:
         was before the step.
         """
         code = self.generator.styles
-        result, keys = self.generator.with_features(content, code)
+        result, keys = self.generator.with_features(content, code, draw_grain(content, rng))
         with parametrize.cached():  # one power iteration for both passes
             fake, activations = self.discriminator(augment(result, self.config.augmentations, rng))
             real, wanted = self.discriminator(augment(style, self.config.augmentations, rng))
@@ -189,7 +189,7 @@ class Cut:
         loss = loss + config.activation_weight * parts.get("activation", 0.0)
         loss = loss + config.texture_weight * parts.get("texture", 0.0)
         if config.identity_weight and progress < config.identity_until:
-            parts["identity"] = F.l1_loss(self.generator(style, code), style)
+            parts["identity"] = F.l1_loss(self.generator(style, code, draw_grain(style, rng)), style)
             fade = ramp(progress, 0.0, config.identity_until, 0.0)
             loss = loss + fade * config.identity_weight * parts["identity"]
         self.optimizer_g.zero_grad(set_to_none=True)

@@ -25,7 +25,7 @@ from inkbridge.train.augment import augment
 from inkbridge.train.memory import Memory
 from inkbridge.train.networks.discriminator import Discriminator
 from inkbridge.train.networks.encoder import EncoderConfig, StyleEncoder
-from inkbridge.train.networks.generator import Generator
+from inkbridge.train.networks.generator import Generator, draw_grain
 from inkbridge.train.networks.projection import ProjectionHeads
 from inkbridge.train.recipes.cut import (
     Choice,
@@ -135,7 +135,7 @@ class Multistyle:
         learned = self.generator.styles[choice.style : choice.style + 1]
         read = self.encoder(style)
         code = read.mean(0, keepdim=True) if choice.from_one_picture else learned
-        result, keys = self.generator.with_features(content, code)
+        result, keys = self.generator.with_features(content, code, draw_grain(content, rng))
         with parametrize.cached():
             fake, activations = self.discriminator(augment(result, names, rng), choice.style)
             real, wanted = self.discriminator(augment(style, names, rng), choice.style)
@@ -154,7 +154,7 @@ class Multistyle:
         loss = loss + config.texture_weight * parts["texture"]
         loss = loss + config.style_weight * parts["style"] + config.anchor_weight * parts["anchor"]
         if config.identity_weight and num_updates % 4 == 3 and progress < config.identity_until:
-            parts["identity"] = F.l1_loss(self.generator(style, code), style)
+            parts["identity"] = F.l1_loss(self.generator(style, code, draw_grain(style, rng)), style)
             loss = loss + config.identity_weight * parts["identity"]
         self.optimizer_g.zero_grad(set_to_none=True)
         loss.backward(inputs=self._learned_by_generator, retain_graph=True)
