@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -24,6 +25,15 @@ SETTINGS = [
     "checkpoint_seconds=0.2",
     "sample_every=100",
 ]
+
+
+def tensors(state: object) -> Iterator[torch.Tensor]:
+    """Every tensor of nested dicts and lists, in order."""
+    if isinstance(state, torch.Tensor):
+        yield state
+    elif isinstance(state, dict | list):
+        for inner in state.values() if isinstance(state, dict) else state:
+            yield from tensors(inner)
 
 
 def main() -> None:
@@ -66,11 +76,8 @@ def main() -> None:
             )
         subprocess.run(command("killed"), check=True, capture_output=True)
         whole, killed = state("whole"), state("killed")
-        same = all(
-            torch.equal(value, killed["modules"][name][key])
-            for name, module in whole["modules"].items()
-            for key, value in module.items()
-        )
+        pairs = zip(tensors(whole["modules"]), tensors(killed["modules"]), strict=True)
+        same = all(torch.equal(one, other) for one, other in pairs)
     print(f"{kills} kills: parameters {'equal bit for bit' if same else 'DIFFER'}")
     sys.exit(not same)
 
