@@ -54,12 +54,12 @@ def inks_pack(inks, tmp_path_factory):
     """The three styles, trained for some seconds, as a pack."""
     base = tmp_path_factory.mktemp("trained")
     config = load_config(None, [*SETTINGS, "optimizer.generator_lr=2e-3", "sample_every=200"], "multistyle")
-    assert train(*inks, base / "run", config, Budget(images=600))
+    assert train(*inks, base / "run", config, Budget(images=400))
     assert (
         json.loads((base / "run" / "config.json").read_text())["folders"]["styles"].keys() == COLOURS.keys()
     )
-    grid = Image.open(sorted((base / "run" / "samples").glob("*.jpg"))[-1])
-    assert grid.width > 4 * 256
+    with Image.open(sorted((base / "run" / "samples").glob("*.jpg"))[-1]) as grid:
+        assert grid.width > 4 * 256
     info = export_run(base / "run", base / "inks.stylepack")
     assert [style.name for style in info.styles] == list(COLOURS)
     assert info.styles[0].title == "Red ink"
@@ -141,14 +141,20 @@ def test_adapting_adds_a_style_and_leaves_the_others_as_they_were(inks_pack, tmp
     out = tmp_path / "four.stylepack"
     distances = []
     adapt(
-        inks_pack, "violet-ink", tmp_path / "violet", out, updates=60, report=lambda _, d: distances.append(d)
+        inks_pack, "violet-ink", tmp_path / "violet", out, updates=80, report=lambda _, d: distances.append(d)
     )
     old, new = inkbridge.load(inks_pack), inkbridge.load(out)
     assert new.styles == [*COLOURS, "violet-ink"]
     picture = made_picture(96, 128, 99)
     for name in COLOURS:
         assert np.array_equal(old.apply(picture, name), new.apply(picture, name))
-    assert np.mean(distances[-10:]) < 0.9 * np.mean(distances[:3])
+    assert np.mean(distances[-10:]) < np.mean(distances[:10])
+    first = old.apply(picture, like=tmp_path / "violet" / "0.png")
+    violet = (np.array([110, 30, 150]) + np.array([235, 225, 200])) / 2
+    before, after = (
+        np.abs(painted.mean((0, 1)) - violet).sum() for painted in (first, new.apply(picture, "violet-ink"))
+    )
+    assert after < before
     assert out.stat().st_size - inks_pack.stat().st_size < 2000
     with pytest.raises(ConfigError, match="already has a style"):
         adapt(inks_pack, "red-ink", tmp_path / "violet", tmp_path / "x.stylepack", updates=1)
@@ -182,7 +188,8 @@ def test_stopping_and_going_on_changes_nothing(inks, tmp_path):
 def test_what_cannot_be_trained_is_said(inks, tmp_path):
     content, styles = inks
     with pytest.raises(ConfigError, match="recipe=multistyle"):
-        train(content, styles, tmp_path / "a", load_config(None, TINY), Budget(images=4))
+        config = load_config(None, [*TINY, "data.minimum=3"])
+        train(content, styles, tmp_path / "a", config, Budget(images=4))
     empty = tmp_path / "empty"
     empty.mkdir()
     with pytest.raises(DataError, match="style new: folder"):
