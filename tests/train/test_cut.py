@@ -7,6 +7,7 @@ from conftest import TINY
 from inkbridge.train import losses
 from inkbridge.train.augment import augment
 from inkbridge.train.config import load_config
+from inkbridge.train.networks.generator import draw_grain
 from inkbridge.train.recipes.cut import Choice, Cut
 
 
@@ -59,7 +60,7 @@ def test_one_update_has_the_gradients_of_two_separate_ones(recipe):
     )  # 100 / 2: no R1 penalty
 
     rng = torch.Generator().manual_seed(0)
-    result = reference.generator(content, reference.generator.styles).detach()
+    result = reference.generator(content, reference.generator.styles, draw_grain(content, rng)).detach()
     fake = reference.discriminator(augment(result, reference.config.augmentations, rng))[0]
     real = reference.discriminator(augment(style, reference.config.augmentations, rng))[0]
     loss = torch.stack([reference.loss_d(r, f) for r, f in zip(real, fake, strict=True)]).mean()

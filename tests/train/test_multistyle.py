@@ -1,5 +1,7 @@
 import copy
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -196,3 +198,41 @@ def test_what_cannot_be_trained_is_said(inks, tmp_path):
         config = load_config(None, SETTINGS, "multistyle")
         train(content, {**styles, "new": empty}, tmp_path / "b", config, Budget(images=4))
     assert not (tmp_path / "b" / "config.json").exists()
+
+
+def command(*arguments) -> subprocess.CompletedProcess:
+    line = [sys.executable, "-m", "inkbridge", *map(str, arguments)]
+    return subprocess.run(line, capture_output=True, text=True, check=False)
+
+
+def test_the_commands_train_several_styles_and_add_one(inks, tmp_path):
+    content, styles = inks
+    settings = [part for setting in SETTINGS for part in ("--set", setting)]
+    named = [part for name, folder in styles.items() for part in ("--style", f"{name}={folder}")]
+    run, pack, out = tmp_path / "run", tmp_path / "inks.stylepack", tmp_path / "more.stylepack"
+    done = command("train", "--content", content, *named, "--out", run, "--images", "4", *settings)
+    assert done.returncode == 0, done.stderr
+    assert "style green-ink: 3 pictures." in done.stdout
+    assert command("export", run, "-o", pack).returncode == 0
+    violet = f"violet-ink={styles['blue-ink']}"
+    done = command("adapt", pack, "--style", violet, "-o", out, "--minutes", "0.005")
+    assert done.returncode == 0, done.stderr
+    assert "4 styles" in done.stdout
+    assert inkbridge.load(out).styles[-1] == "violet-ink"
+    for arguments, reason in (
+        (
+            ["train", "--content", content, "--style", content, "--style", content, "--out", run],
+            "NAME=FOLDER",
+        ),
+        (["train", "--content", content, *named[:2], *named[:2], "--out", run], "given twice"),
+        (["train", "--content", content, *named[:2], "--out", run, "--set", "recipe=cat"], "one of cut"),
+        (["export", run, "-o", out, "--name", "inks"], "has 3 styles"),
+        (["adapt", pack, "--style", styles["blue-ink"], "-o", out], "NAME=FOLDER"),
+        (["adapt", pack, "--style", violet, "-o", out, "--minutes", "0"], "more than 0"),
+        (["adapt", pack, "--style", f"red-ink={content}", "-o", out], "already has a style"),
+        (["adapt", "nothing.stylepack", "--style", violet, "-o", out], "does not exist"),
+    ):
+        done = command(*arguments)
+        assert done.returncode == 1, (arguments, done.stderr)
+        assert reason in done.stderr, (arguments, done.stderr)
+        assert done.stderr.count("\n") == 1, done.stderr

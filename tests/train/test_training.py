@@ -20,6 +20,7 @@ from conftest import TINY, made_picture
 from inkbridge.errors import ConfigError, DataError, TrainingError
 from inkbridge.metrics.distribution import sliced_wasserstein
 from inkbridge.train import loop
+from inkbridge.tiling import grain
 from inkbridge.train.config import load_config
 from inkbridge.train.export import compare, export_run, to_onnx
 from inkbridge.train.loop import Budget, train
@@ -202,7 +203,8 @@ def test_exported_pack_equals_the_trained_generator_at_other_sizes(toy_folders, 
     padded = np.pad(rgb, [(overlap, overlap + -h % 8), (overlap, overlap + -w % 8), (0, 0)], mode="reflect")
     image = torch.from_numpy(padded).permute(2, 0, 1)[None].float() / 127.5 - 1
     with torch.no_grad():
-        result = generator(image, generator.styles)[0, :, overlap : overlap + h, overlap : overlap + w]
+        noise = torch.from_numpy(grain(-overlap, -overlap, *padded.shape[:2]))
+        result = generator(image, generator.styles, noise)[0, :, overlap : overlap + h, overlap : overlap + w]
     expected = ((result + 1) * 127.5).round().clamp(0, 255).permute(1, 2, 0).numpy()
     assert np.abs(pack.apply(rgb) - expected).max() <= 1
     (out / "checkpoint.pt").unlink()
