@@ -19,8 +19,8 @@ import inkbridge
 from conftest import TINY, made_picture
 from inkbridge.errors import ConfigError, DataError, TrainingError
 from inkbridge.metrics.distribution import sliced_wasserstein
-from inkbridge.train import loop
 from inkbridge.tiling import grain
+from inkbridge.train import loop
 from inkbridge.train.config import load_config
 from inkbridge.train.export import compare, export_run, to_onnx
 from inkbridge.train.loop import Budget, train
