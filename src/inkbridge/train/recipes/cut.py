@@ -113,11 +113,7 @@ class Cut:
         self.generator = Generator(config.generator)
         self.discriminator = Discriminator(config.discriminator)
         self.heads = ProjectionHeads(self.generator.feature_channels, config.projection)
-        for network in (self.generator, self.discriminator, self.heads):
-            network.to(device)
-            for parameter in network.parameters():
-                if parameter.dim() == 4:
-                    parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+        place(self.generator, self.discriminator, self.heads, device=device)
         self.result_memory = Memory(config.losses.memory)
         self.style_memory = Memory(config.losses.memory)
         self.generator_ema = copy.deepcopy(self.generator).requires_grad_(False)
@@ -195,16 +191,11 @@ class Cut:
         self.optimizer_g.zero_grad(set_to_none=True)
         loss.backward(inputs=self._learned_by_generator, retain_graph=True)
 
-        loss = mean([self.loss_d(*logits) for logits in zip(real, fake, strict=True)])
         self.optimizer_d.zero_grad(set_to_none=True)
-        loss.backward(inputs=list(self.discriminator.parameters()))
-        if config.r1_weight and (images_seen // len(style)) % config.r1_every == 0:
-            style = style.detach().requires_grad_(True)
-            penalty = r1_penalty(style, self.discriminator(style)[0])
-            (0.5 * config.r1_weight * config.r1_every * penalty).backward()
-        parts["discriminator"] = loss
-        parts["real_logit"] = mean([logit.mean() for logit in real])
-        parts["fake_logit"] = mean([logit.mean() for logit in fake])
+        penalised = bool(config.r1_weight) and (images_seen // len(style)) % config.r1_every == 0
+        parts |= discriminator_gradients(
+            self.discriminator, self.loss_d, real, fake, style, 0, config if penalised else None
+        )
 
         opt = self.config.optimizer
         set_lr(self.optimizer_g, opt, opt.generator_lr, 0.05, progress, images_seen)
@@ -244,6 +235,41 @@ def texture_loss(
     loss = losses.sliced_wasserstein(levels, styles.levels(), directions, rng, results.levels())
     results.add(levels)
     return loss
+
+
+def place(*networks: nn.Module, device: torch.device) -> None:
+    """Move networks to the device, kernels in the channels-last layout."""
+    for network in networks:
+        network.to(device)
+        for parameter in network.parameters():
+            if parameter.dim() == 4:
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+
+
+def discriminator_gradients(
+    discriminator: Discriminator,
+    loss_d: losses.DiscriminatorLoss,
+    real: list[Tensor],
+    fake: list[Tensor],
+    style: Tensor,
+    index: int,
+    penalty: LossConfig | None,
+) -> dict[str, Tensor]:
+    """Add the discriminator's gradients for the logits of both sides; returns loss parts.
+
+    With `penalty` also those of R1 on the pictures of style `index`, without augmentation.
+    """
+    loss = mean([loss_d(*logits) for logits in zip(real, fake, strict=True)])
+    loss.backward(inputs=list(discriminator.parameters()))
+    if penalty is not None:
+        style = style.detach().requires_grad_(True)
+        r1 = r1_penalty(style, discriminator(style, index)[0])
+        (0.5 * penalty.r1_weight * penalty.r1_every * r1).backward()
+    return {
+        "discriminator": loss,
+        "real_logit": mean([logit.mean() for logit in real]),
+        "fake_logit": mean([logit.mean() for logit in fake]),
+    }
 
 
 def set_lr(

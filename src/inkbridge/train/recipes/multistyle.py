@@ -33,11 +33,12 @@ from inkbridge.train.recipes.cut import (
     LossConfig,
     average,
     content_loss,
+    discriminator_gradients,
     mean,
+    place,
     set_lr,
     texture_loss,
 )
-from inkbridge.train.regularizers import r1_penalty
 from inkbridge.train.schedule import ema_decay
 
 
@@ -74,11 +75,7 @@ class Multistyle:
         self.encoder = StyleEncoder(config.encoder, config.generator.style_dim)
         self.discriminator = Discriminator(config.discriminator, num_styles)
         self.heads = ProjectionHeads(self.generator.feature_channels, config.projection)
-        for network in (self.generator, self.encoder, self.discriminator, self.heads):
-            network.to(device)
-            for parameter in network.parameters():
-                if parameter.dim() == 4:
-                    parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+        place(self.generator, self.encoder, self.discriminator, self.heads, device=device)
         self.generator_ema = copy.deepcopy(self.generator).requires_grad_(False)
         self.encoder_ema = copy.deepcopy(self.encoder).requires_grad_(False)
         self.result_memories = nn.ModuleList([Memory(config.losses.memory) for _ in range(num_styles)])
@@ -159,16 +156,11 @@ class Multistyle:
         self.optimizer_g.zero_grad(set_to_none=True)
         loss.backward(inputs=self._learned_by_generator, retain_graph=True)
 
-        loss = mean([self.loss_d(*logits) for logits in zip(real, fake, strict=True)])
         self.optimizer_d.zero_grad(set_to_none=True)
-        loss.backward(inputs=list(self.discriminator.parameters()))
-        if config.r1_weight and num_updates % config.r1_every == 0:
-            style = style.detach().requires_grad_(True)
-            penalty = r1_penalty(style, self.discriminator(style, choice.style)[0])
-            (0.5 * config.r1_weight * config.r1_every * penalty).backward()
-        parts["discriminator"] = loss
-        parts["real_logit"] = mean([logit.mean() for logit in real])
-        parts["fake_logit"] = mean([logit.mean() for logit in fake])
+        penalised = bool(config.r1_weight) and num_updates % config.r1_every == 0
+        parts |= discriminator_gradients(
+            self.discriminator, self.loss_d, real, fake, style, choice.style, config if penalised else None
+        )
 
         opt = self.config.optimizer
         set_lr(self.optimizer_g, opt, opt.generator_lr, 0.05, progress, images_seen)
