@@ -152,3 +152,14 @@ TINY = [
     "sample_every=1000000",
 ]
 """Settings under which an update takes a few milliseconds."""
+
+
+def equal(a: object, b: object) -> bool:
+    """Whether two checkpoint states are the same, bit for bit; lazily loads torch, which few tests need."""
+    import torch
+
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(equal(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(equal, a, b))
+    return torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b

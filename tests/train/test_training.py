@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 import inkbridge
-from conftest import TINY, made_picture
+from conftest import TINY, equal, made_picture
 from inkbridge.errors import ConfigError, DataError, TrainingError
 from inkbridge.metrics.distribution import sliced_wasserstein
 from inkbridge.tiling import grain
@@ -29,14 +29,6 @@ from inkbridge.train.networks.generator import Generator, GeneratorConfig
 
 def state(run: Path) -> dict:
     return torch.load(run / "checkpoint.pt", weights_only=True)
-
-
-def equal(a, b) -> bool:
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(equal(a[key], b[key]) for key in a)
-    if isinstance(a, list | tuple):
-        return len(a) == len(b) and all(map(equal, a, b))
-    return torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b
 
 
 def run_command(folders, out: Path, *extra: str) -> list[str]:
