@@ -45,6 +45,17 @@ def test_an_example_gives_its_style_and_examples_fuse(tints, tmp_path):
     assert same(pack.apply(GRAY, "redder", like=red), tint(GRAY, 0.7, 0, -0.1), 1)
 
 
+def test_a_code_stands_for_the_look_that_it_was_made_of(tints):
+    pack = inkbridge.load(tints)
+    red = np.zeros((70, 50, 3), np.uint8) + np.array([255, 128, 128], np.uint8)
+    code = pack.code({"redder": 3.0, "darker": 1.0}, like=red)
+    assert np.array_equal(pack.apply(GRAY, code), pack.apply(GRAY, {"redder": 3.0, "darker": 1.0}, like=red))
+    assert same(pack.apply(GRAY, 0.5 * pack.code("redder")), tint(GRAY, 0.2, 0, -0.1))
+    for wrong in (code[:, :-1], code[0], code * np.float32("nan")):
+        with pytest.raises(ConfigError, match="The code is"):
+            pack.apply(GRAY, wrong)
+
+
 def test_strength_goes_from_the_picture_to_beyond_the_style(tints):
     pack = inkbridge.load(tints)
     picture = made_picture(30, 50)

@@ -15,8 +15,10 @@ from inkbridge.errors import ConfigError, DataError
 from inkbridge.images import RGB, Picture, from_pil, read_picture
 
 AnyPicture = RGB | Image.Image | str | os.PathLike[str]
-Styles = str | Mapping[str, float]
-"""A style's name, or several with their weights."""
+Code = npt.NDArray[np.float32]
+"""A style code: 1 x the pack's length of a code."""
+Styles = str | Mapping[str, float] | Code
+"""A style's name, several with their weights, or a code that `StylePack.code` gave."""
 Examples = AnyPicture | Sequence[AnyPicture | tuple[AnyPicture, float]]
 """An example picture, or several, with or without weights."""
 
@@ -57,11 +59,13 @@ class Look:
             raise ConfigError("outside needs a mask: it is the style of what the mask leaves out.")
 
 
-def weighted_styles(styles: Styles | None) -> list[tuple[str, float]]:
-    """(name, weight) of each style."""
+def weighted_styles(styles: Styles | None) -> list[tuple[str | Code, float]]:
+    """(name or code, weight) of each style."""
     if styles is None:
         return []
-    return [(styles, 1.0)] if isinstance(styles, str) else [(name, styles[name]) for name in styles]
+    if isinstance(styles, str | np.ndarray):
+        return [(styles, 1.0)]
+    return [(name, styles[name]) for name in styles]
 
 
 def weighted_examples(examples: Examples | None) -> list[tuple[AnyPicture, float]]:

@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from inkbridge.catalogue import find_pack, list_styles
 from inkbridge.engine import EncoderEngine, Engine
-from inkbridge.errors import DataError, PackError
+from inkbridge.errors import ConfigError, DataError, PackError
 from inkbridge.images import RGB, Picture, to_network
 from inkbridge.look import (
     AnyPicture,
+    Code,
     Examples,
     Look,
     Styles,
@@ -39,8 +39,6 @@ from inkbridge.tiling import apply_tiled, grain
 
 EXAMPLE_SIDE = 320
 """Examples are read at this short side, about the scale of the style pictures of training."""
-
-Code = npt.NDArray[np.float32]
 
 
 class StylePack:
@@ -79,8 +77,9 @@ class StylePack:
         """Paint a picture in a style of this pack, or in a fusion of several.
 
         `picture` is an H x W x 3 uint8 array (an array comes back) or a PIL image or a path (a PIL image
-        comes back, with the input's alpha). `style` is a name or a dict of names and weights; what else can
-        be said (`like`, `strength`, `keep_colour`, `detail`, `mask`, `outside`) is in `inkbridge.Look`.
+        comes back, with the input's alpha). `style` is a name, a dict of names and weights, or a code from
+        `code`, which spares reading the same examples for every picture; what else can be said (`like`,
+        `strength`, `keep_colour`, `detail`, `mask`, `outside`) is in `inkbridge.Look`.
         Raises DataError for an unusable picture, PackError for an unknown style or a pack without a style
         encoder, ConfigError for a number out of its range.
         """
@@ -124,7 +123,7 @@ class StylePack:
         named, examples = weighted_styles(style), weighted_examples(like)
         if not named and not examples:
             named = [(self._default, 1.0)]
-        codes = [np.array(self._find(name), np.float32) for name, _ in named]
+        codes = [self._find(name) if isinstance(name, str) else self._checked(name) for name, _ in named]
         codes += [self._read(example) for example, _ in examples]
         weights = shares([weight for _, weight in [*named, *examples]])
         fused: Code = sum(np.float32(w) * code for w, code in zip(weights, codes, strict=True))  # type: ignore[assignment]
@@ -147,10 +146,17 @@ class StylePack:
             painted = with_colour_of(rgb, painted, look.keep_colour)
         return painted if look.strength == 1.0 else mix(rgb, painted, look.strength)
 
-    def _find(self, wanted: str) -> list[float]:
+    def _checked(self, code: Code) -> Code:
+        length = len(self.info.styles[0].code)
+        if code.shape != (1, length) or not np.isfinite(code).all():
+            raise ConfigError(f"The code is {list(code.shape)}; codes here are 1 x {length} finite numbers.")
+        flat: Code = code[0].astype(np.float32)
+        return flat
+
+    def _find(self, wanted: str) -> Code:
         for entry in self.info.styles:
             if entry.name == wanted:
-                return entry.code
+                return np.array(entry.code, np.float32)
         near = difflib.get_close_matches(wanted, self.styles, 1)
         hint = f" Did you mean {near[0]}?" if near else ""
         raise PackError(f"{self._name} has no style '{wanted}'.{hint} It has: {', '.join(self.styles)}.")

@@ -177,7 +177,7 @@ def test_adapting_refuses_a_generator_it_does_not_know(stub_pack, tmp_path):
 def test_stopping_and_going_on_ends_bit_for_bit_where_one_go_ends(inks, tmp_path, monkeypatch):
     config = load_config(None, SETTINGS, "multistyle")
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    assert train(*inks, whole, config, Budget(images=24))
+    assert train(*inks, whole, config, Budget(images=40))
     monkeypatch.setattr(loop, "LOG_SECONDS", 0.0)
     reports = []
 
@@ -186,9 +186,9 @@ def test_stopping_and_going_on_ends_bit_for_bit_where_one_go_ends(inks, tmp_path
         if len(reports) == 5:  # in the middle of a round that paints from examples
             signal.raise_signal(signal.SIGINT)
 
-    assert not train(*inks, parts, config, Budget(images=24), stop_after_five)
+    assert not train(*inks, parts, config, Budget(images=40), stop_after_five)
     assert read_checkpoint(parts / "checkpoint.pt")["progress"]["images_seen"] == 10
-    assert train(*inks, parts, config, Budget(images=24))
+    assert train(*inks, parts, config, Budget(images=40))
     first, second = read_checkpoint(whole / "checkpoint.pt"), read_checkpoint(parts / "checkpoint.pt")
     assert equal(first["modules"], second["modules"])
     assert equal(first["optimizers"], second["optimizers"])

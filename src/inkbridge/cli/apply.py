@@ -73,17 +73,18 @@ def apply(
         raise ConfigError("A style is named twice; give each once, with its weight.")
     jobs = _plan(pictures, out)
     loaded, styles = load_for(styles, pack, with_encoder=bool(like))
+    # Once for all pictures: what is wrong with it is said once, and examples are read once.
+    code = loaded.code(styles or None, [_weighted(entry) for entry in like] if like else None)
+    ground = None if outside is None else loaded.code(outside)
     look = Look(
-        styles or None,
-        [_weighted(entry) for entry in like] if like else None,
-        outside,
-        strength,
-        keep_colour,
-        detail,
-        mask,
+        code,
+        outside=ground,
+        strength=strength,
+        keep_colour=keep_colour,
+        detail=detail,
+        mask=mask,
     )
     look.check()
-    loaded.code(look.style, look.like)  # what is wrong with the look is said once, not for each picture
     failures = []
     for source, target in jobs:
         try:
