@@ -22,7 +22,7 @@ from PIL import Image
 
 import inkbridge
 from inkbridge.images import RGB, read_picture
-from inkbridge.metrics.distribution import sliced_wasserstein
+from inkbridge.metrics.distribution import StyleDistance
 from inkbridge.metrics.similarity import edge_correlation
 from inkbridge.pack_format import read_pack, write_pack
 
@@ -45,9 +45,8 @@ def main() -> None:
 
     pack = inkbridge.load(arguments.pack)
     results = [pack.apply(photograph) for photograph in photographs]
-    start = np.array(sliced_wasserstein(photographs, held_back))
-    reached = np.array(sliced_wasserstein(results, held_back))
-    floor = np.array(sliced_wasserstein(seen, held_back))
+    distance = StyleDistance(held_back)
+    start, reached, floor = (np.array(distance.of(pictures)) for pictures in (photographs, results, seen))
     edges = [edge_correlation(a, b) for a, b in zip(photographs, results, strict=True)]
     figures = {
         "held_back": f"{len(photographs)} photographs, {len(held_back)} style pictures",

@@ -10,9 +10,13 @@ named       share of results of each style that the classifier names as that sty
 edges       correlation of luminance edges between photograph and result
 example     share of held-back style pictures, given as examples, whose results are named as their style; and
             how far results of two examples of one style are apart (mean absolute difference, levels of 255)
+distance    how much of the way from photographs to the style's floor results cover, over all levels (the
+            floor is the style's own training pictures against its held-back ones; see measure_pack.py)
 fusion      share of photographs for which the distance to style A rises and that to style B falls at every
             step of weights 0, 1/4 .. 1 from A to B (sliced Wasserstein over Laplacian levels), over pairs of
             styles with at least 40 pictures
+strength    the same for one style over strengths 0, 1/4 .. 1: nearer to the style and farther from the
+            photograph at every step
 """
 
 from __future__ import annotations
@@ -30,7 +34,7 @@ from torch import Tensor, nn
 
 import inkbridge
 from inkbridge.images import RGB, read_picture
-from inkbridge.metrics.distribution import sliced_wasserstein
+from inkbridge.metrics.distribution import StyleDistance
 from inkbridge.metrics.similarity import edge_correlation
 from inkbridge.pack_format import read_pack, write_pack
 from inkbridge.train.augment import translate
@@ -65,12 +69,15 @@ def main() -> None:
     for k, name in enumerate(names):
         results = [pack.apply(photograph, name) for photograph in photographs]
         edges = [edge_correlation(a, b) for a, b in zip(photographs, results, strict=True)]
+        verdicts = [verdict(classifier, result) for result in results]
         figures[name] = {
             "pictures": len(seen[k]) + len(held_back[k]),
-            "results_named": share([verdict(classifier, r) == k for r in results]),
+            "results_named": share([found == k for found in verdicts]),
+            "named_instead": sorted({names[found] for found in verdicts if found != k}),
             "held_back_named": share([verdict(classifier, r) == k for r in held_back[k]]),
             "edges_mean": round(float(np.mean(edges)), 3),
             "edges_lowest": round(float(min(edges)), 3),
+            **covered(photographs, results, seen[k], held_back[k]),
         }
         print(name, json.dumps(figures[name]), flush=True)
 
@@ -88,15 +95,15 @@ def main() -> None:
     figures["examples"] = {"num": len(named), "named": share(named), "apart": round(float(np.mean(apart)), 1)}
     print("examples", json.dumps(figures["examples"]), flush=True)
 
-    large = [k for k in range(len(names)) if len(seen[k]) >= 36]
-    rising = [
-        is_path(pack, photograph, names[a], names[b], seen[a], seen[b])
-        for (a, b), photograph in zip(
-            itertools.cycle(itertools.combinations(large, 2)), photographs, strict=False
-        )
-    ]
+    large = {names[k]: StyleDistance(seen[k], patches=6000) for k in range(len(names)) if len(seen[k]) >= 36}
+    couples = itertools.cycle(itertools.permutations(large, 2))
+    rising = [is_path(pack, photograph, *next(couples), large) for photograph in photographs]
     figures["fusion"] = {"num": len(rising), "monotonic": share(rising)}
     print("fusion", json.dumps(figures["fusion"]), flush=True)
+    alone = itertools.cycle(large)
+    stronger = [is_stronger(pack, photograph, next(alone), large) for photograph in photographs]
+    figures["strength"] = {"num": len(stronger), "monotonic": share(stronger)}
+    print("strength", json.dumps(figures["strength"]), flush=True)
     file = read_pack(arguments.pack)
     file.info.measured |= figures
     write_pack(arguments.pack, file)
@@ -155,14 +162,35 @@ def verdict(classifier: nn.Module, picture: RGB) -> int:
     return int(classifier(tensor(found)).softmax(1).mean(0).argmax())
 
 
+STEPS = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
 def is_path(
-    pack: inkbridge.StylePack, photograph: RGB, first: str, second: str, seen_a: list[RGB], seen_b: list[RGB]
+    pack: inkbridge.StylePack, photograph: RGB, first: str, second: str, to: dict[str, StyleDistance]
 ) -> bool:
     """Whether every step from the first style to the second leads away from the one and nearer the other."""
-    results = [pack.apply(photograph, {first: 1 - w, second: w}) for w in (0.0, 0.25, 0.5, 0.75, 1.0)]
-    to_a = [sum(sliced_wasserstein([result], seen_a[:40], patches=6000)) for result in results]
-    to_b = [sum(sliced_wasserstein([result], seen_b[:40], patches=6000)) for result in results]
-    return bool((np.diff(to_a) > 0).all() and (np.diff(to_b) < 0).all())
+    results = [pack.apply(photograph, {first: 1 - w, second: w}) for w in STEPS]
+    from_first, to_second = ([sum(to[name].of([r])) for r in results] for name in (first, second))
+    return bool((np.diff(from_first) > 0).all() and (np.diff(to_second) < 0).all())
+
+
+def is_stronger(pack: inkbridge.StylePack, photograph: RGB, style: str, to: dict[str, StyleDistance]) -> bool:
+    """Whether every step of strength leads nearer to the style and away from the photograph."""
+    results = [pack.apply(photograph, style, strength=w) for w in STEPS]
+    to_style = [sum(to[style].of([result])) for result in results]
+    changed = [np.abs(result.astype(int) - photograph).mean() for result in results]
+    return bool((np.diff(to_style) < 0).all() and (np.diff(changed) > 0).all())
+
+
+def covered(
+    photographs: list[RGB], results: list[RGB], seen: list[RGB], held_back: list[RGB]
+) -> dict[str, float]:
+    """The share of the way to the style; nothing where no style picture was held back."""
+    if not held_back:
+        return {}
+    distance = StyleDistance(held_back)
+    start, reached, floor = (sum(distance.of(pictures)) for pictures in (photographs, results, seen))
+    return {"distance_covered": round((start - reached) / (start - floor), 3)}
 
 
 def share(hits: list[bool]) -> float | None:

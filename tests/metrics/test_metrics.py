@@ -3,7 +3,7 @@ import pytest
 from PIL import Image, ImageFilter
 
 from conftest import made_picture
-from inkbridge.metrics.distribution import laplacian_levels, sliced_wasserstein
+from inkbridge.metrics.distribution import StyleDistance, laplacian_levels
 from inkbridge.metrics.similarity import edge_correlation
 
 
@@ -11,8 +11,8 @@ def test_a_set_is_at_no_distance_from_itself_and_far_from_another():
     a = [made_picture(96, 128, i) for i in range(6)]
     b = [made_picture(96, 128, 50 + i) for i in range(6)]
     dark = [(picture * 0.3).astype(np.uint8) for picture in a]
-    near = sliced_wasserstein(b, a, short_side=96, num_levels=3)
-    far = sliced_wasserstein(dark, a, short_side=96, num_levels=3)
+    near = StyleDistance(a, short_side=96, num_levels=3).of(b)
+    far = StyleDistance(a, short_side=96, num_levels=3).of(dark)
     assert all(x < 0.15 for x in near)
     assert far[-1] > 5 * near[-1]
 
@@ -20,14 +20,14 @@ def test_a_set_is_at_no_distance_from_itself_and_far_from_another():
 def test_each_level_answers_to_its_own_scale():
     a = [made_picture(128, 128, i) for i in range(4)]
     soft = [np.asarray(Image.fromarray(p).filter(ImageFilter.GaussianBlur(1.2))) for p in a]
-    distances = sliced_wasserstein(soft, a, short_side=128, num_levels=4)
+    distances = StyleDistance(a, short_side=128, num_levels=4).of(soft)
     assert distances[0] > 3 * distances[-1]
 
 
 def test_twice_the_shift_is_twice_the_distance_and_belongs_to_the_coarsest_level():
     a = [made_picture(64, 64, i).clip(40, 200) for i in range(3)]
     once, twice = (
-        sliced_wasserstein([picture + shift for picture in a], a, short_side=64, num_levels=3)
+        StyleDistance(a, short_side=64, num_levels=3).of([picture + shift for picture in a])
         for shift in (25, 50)
     )
     assert twice[-1] == pytest.approx(2 * once[-1], rel=0.15)

@@ -18,7 +18,7 @@ from PIL import Image
 import inkbridge
 from conftest import TINY, equal, made_picture
 from inkbridge.errors import ConfigError, DataError, TrainingError
-from inkbridge.metrics.distribution import sliced_wasserstein
+from inkbridge.metrics.distribution import StyleDistance
 from inkbridge.tiling import grain
 from inkbridge.train import loop
 from inkbridge.train.config import load_config
@@ -240,7 +240,7 @@ def test_training_moves_results_towards_the_style(toy_folders, tmp_path):
     styles = [np.asarray(Image.open(path)) for path in sorted(toy_folders[1].iterdir())]
     pack = inkbridge.load(pack_path)
     painted = [pack.apply(picture) for picture in unseen]
-    before = sliced_wasserstein(unseen, styles, short_side=64, num_levels=3)
-    after = sliced_wasserstein(painted, styles, short_side=64, num_levels=3)
+    before = StyleDistance(styles, short_side=64, num_levels=3).of(unseen)
+    after = StyleDistance(styles, short_side=64, num_levels=3).of(painted)
     assert sum(after) < 0.6 * sum(before), (before, after)
     assert np.std([picture.mean() for picture in painted]) > 0.1

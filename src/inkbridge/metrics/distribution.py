@@ -41,31 +41,45 @@ def laplacian_levels(picture: RGB, short_side: int = 256, num_levels: int = 5) -
     return [*levels, current]
 
 
-def sliced_wasserstein(
-    pictures: Sequence[RGB],
-    reference: Sequence[RGB],
-    *,
-    short_side: int = 256,
-    num_levels: int = 5,
-    patches: int = 20_000,
-    directions: int = 128,
-    seed: int = 0,
-) -> list[float]:
-    """Distance of `pictures` from `reference` for each level, finest first.
+class StyleDistance:
+    """Distance from one reference set, which is looked at once, however often it is asked for.
 
-    Each set contributes `patches` patches a level, equally many from each picture. 0 is equal; 1 means
-    that projections are one standard deviation of the reference apart on average.
+    Each set contributes `patches` patches a level, equally many from each picture.
     """
-    rng = np.random.default_rng(seed)
-    ours = _descriptors(pictures, short_side, num_levels, patches, rng)
-    theirs = _descriptors(reference, short_side, num_levels, patches, rng)
-    distances = []
-    for a, b in zip(ours, theirs, strict=True):
-        axes = rng.standard_normal((a.shape[1], directions))
-        axes /= np.linalg.norm(axes, axis=0)
-        left, right = np.sort(a @ axes, axis=0), np.sort(b @ axes, axis=0)
-        distances.append(float((np.abs(left - right).mean(0) / right.std(0)).mean()))
-    return distances
+
+    def __init__(
+        self,
+        reference: Sequence[RGB],
+        *,
+        short_side: int = 256,
+        num_levels: int = 5,
+        patches: int = 20_000,
+        directions: int = 128,
+        seed: int = 0,
+    ) -> None:
+        self._sampling = (short_side, num_levels, patches)
+        self._seed = seed
+        rng = np.random.default_rng([seed, 0])
+        self._axes: list[Floats] = []
+        self._sorted: list[Floats] = []
+        for patch_values in _descriptors(reference, *self._sampling, rng):
+            axes = rng.standard_normal((patch_values.shape[1], directions))
+            axes /= np.linalg.norm(axes, axis=0)
+            self._axes.append(axes)
+            self._sorted.append(np.sort(patch_values @ axes, axis=0))
+
+    def of(self, pictures: Sequence[RGB]) -> list[float]:
+        """The distance of `pictures` for each level, finest first.
+
+        0 is equal; 1 means that projections are one standard deviation of the reference apart on average.
+        """
+        rng = np.random.default_rng([self._seed, 1])
+        found = _descriptors(pictures, *self._sampling, rng)
+        distances = []
+        for patch_values, axes, theirs in zip(found, self._axes, self._sorted, strict=True):
+            ours = np.sort(patch_values @ axes, axis=0)
+            distances.append(float((np.abs(ours - theirs).mean(0) / theirs.std(0)).mean()))
+        return distances
 
 
 def _descriptors(
