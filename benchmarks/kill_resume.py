@@ -1,10 +1,13 @@
 """Kill -9 at random moments of a small training, again and again; it must end in the same parameters.
 
-python benchmarks/kill_resume.py CONTENT_DIR STYLE_DIR [KILLS]
+python benchmarks/kill_resume.py CONTENT_DIR STYLE [STYLE ...] [--kills 20]
+
+STYLE is a folder, or NAME=FOLDER for several (recipe multistyle).
 """
 
 from __future__ import annotations
 
+import argparse
 import random
 import signal
 import subprocess
@@ -37,14 +40,19 @@ def tensors(state: object) -> Iterator[torch.Tensor]:
 
 
 def main() -> None:
-    content, style = sys.argv[1:3]
-    kills = int(sys.argv[3]) if len(sys.argv) > 3 else 20
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("content")
+    parser.add_argument("styles", nargs="+")
+    parser.add_argument("--kills", type=int, default=20)
+    arguments = parser.parse_args()
+    kills = arguments.kills
     with tempfile.TemporaryDirectory() as folder:
 
         def command(out: str) -> list[str]:
             settings = [part for setting in SETTINGS for part in ("--set", setting)]
+            styles = [part for style in arguments.styles for part in ("--style", style)]
             return [
-                *(sys.executable, "-m", "inkbridge", "train", "--content", content, "--style", style),
+                *(sys.executable, "-m", "inkbridge", "train", "--content", arguments.content, *styles),
                 *("--out", str(Path(folder, out)), "--images", "3000", *settings),
             ]
 

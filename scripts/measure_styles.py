@@ -129,13 +129,13 @@ def tensor(pictures: list[RGB]) -> Tensor:
     return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def train_classifier(styles: list[list[RGB]], steps: int = 1200, batch: int = 32) -> nn.Module:
+def train_classifier(styles: list[list[RGB]], steps: int = 2000, batch: int = 32) -> nn.Module:
     torch.manual_seed(0)
     rng, augmentation = np.random.default_rng(0), torch.Generator().manual_seed(0)
-    channels = [3, 24, 48, 96, 96]
-    layers: list[nn.Module] = []
+    channels = [48, 64, 96, 96]
+    layers: list[nn.Module] = [nn.PixelUnshuffle(4)]
     for a, b in itertools.pairwise(channels):
-        layers += [nn.Conv2d(a, b, 4, 2, 1), nn.GroupNorm(8, b), nn.LeakyReLU(0.2)]
+        layers += [nn.Conv2d(a, b, 3, 1 if a == 48 else 2, 1), nn.GroupNorm(8, b), nn.LeakyReLU(0.2)]
     network = nn.Sequential(
         *layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.3), nn.Linear(96, len(styles))
     )

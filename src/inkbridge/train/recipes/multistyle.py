@@ -51,7 +51,7 @@ class MultistyleLossConfig(LossConfig):
     identity_until: float = 1.0
     style_weight: float = 1.0
     """Weight of |E(result) - code|, the style reconstruction."""
-    anchor_weight: float = 0.2
+    anchor_weight: float = 0.5
     """Weight of |E(style) - learned code|."""
 
 

@@ -1,0 +1,167 @@
+"""Make docs/gallery anew: real results of the bundled packs on the pictures in samples/.
+
+python scripts/gallery.py
+
+Nothing is chosen by hand: every picture of a kind is shown, each made by the command that stands over it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+import inkbridge
+from inkbridge.images import RGB, read_picture
+
+ROOT = Path(__file__).parent.parent
+OUT = ROOT / "docs" / "gallery"
+PHOTOS, PAINTINGS = ROOT / "samples" / "photos", ROOT / "samples" / "paintings"
+SIDE, GAP, LABEL = 240, 4, 18
+STEPS = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+@dataclass
+class Page:
+    """The page as it grows."""
+
+    lines: list[str] = field(default_factory=list)
+
+    def section(self, title: str, text: str, name: str, rows: Sequence[Sequence[tuple[str, RGB]]]) -> None:
+        """A heading, what is to be seen, and the sheet `name`.jpg of labelled pictures."""
+        Image.fromarray(sheet(rows)).save(OUT / f"{name}.jpg", quality=87, optimize=True)
+        self.lines += [f"## {title}", "", text, "", f"![{title}]({name}.jpg)", ""]
+        print(name, flush=True)
+
+
+def main() -> None:
+    OUT.mkdir(parents=True, exist_ok=True)
+    pack = inkbridge.load("east-west")
+    photos = {path.stem: read_picture(path).rgb for path in sorted(PHOTOS.glob("*.jpg"))}
+    # Strokes are a few pixels wide: larger photographs are shown at the scale that styles were learned at.
+    photos = {name: reduced(photo) for name, photo in photos.items()}
+    paintings = {path.stem: read_picture(path).rgb for path in sorted(PAINTINGS.glob("*.jpg"))}
+    page = Page(
+        [
+            "# Gallery",
+            "",
+            "Made by `scripts/gallery.py` from the pictures in `samples/` and the bundled packs; no result",
+            "is left out or touched up. No photograph here was seen in training; the paintings were, as styles.",
+            "Sources and licences: [NOTICE](../../NOTICE).",
+            "",
+        ]
+    )
+    page.section(
+        "The same photograph across cultures",
+        f"`inkbridge apply photo.jpg --pack east-west --style NAME`, for each of {len(pack.styles)} styles.",
+        "styles",
+        [
+            [("photograph", photo)] + [(style, pack.apply(photo, style)) for style in pack.styles]
+            for photo in photos.values()
+        ],
+    )
+    page.section(
+        "One style, a pack of its own",
+        "`inkbridge apply photo.jpg --style ukiyo-e`: the pack `ukiyo-e` learned this one style only.",
+        "ukiyo-e",
+        [
+            [(name, photo) for name, photo in photos.items()],
+            [("ukiyo-e", inkbridge.load("ukiyo-e").apply(photo)) for photo in photos.values()],
+        ],
+    )
+    monet, van_gogh = paintings["monet-etretat"], paintings["van-gogh-starry-night"]
+    page.section(
+        "Van Gogh onto Monet, Monet onto Van Gogh",
+        "`scripts/vangogh-onto-monet`: the content of the first picture with the style of the second "
+        "(`--style vangogh-oil --like van-gogh-starry-night.jpg`), and the other way round.",
+        "van-gogh-monet",
+        [
+            [
+                ("Monet", monet),
+                ("Van Gogh", van_gogh),
+                ("Van Gogh onto Monet", pack.apply(monet, "vangogh-oil", like=van_gogh)),
+                ("Monet onto Van Gogh", pack.apply(van_gogh, "monet-oil", like=monet)),
+            ]
+        ],
+    )
+    couples = [
+        ("ukiyo-e", "vangogh-drawing", "college"),
+        ("song-landscape", "vangogh-oil", "forest"),
+        ("monet-oil", "scroll-face", "portrait"),
+    ]
+    page.section(
+        "From one style to another",
+        "`--style A:0.75 --style B:0.25` and so on: a fusion is the weighted mean of two style codes.",
+        "fusion",
+        [
+            [(f"{a} {1 - w:g} : {w:g} {b}", pack.apply(photos[name], {a: 1 - w, b: w})) for w in STEPS]
+            for a, b, name in couples
+        ],
+    )
+    page.section(
+        "Led by an example",
+        "`--like painting.jpg`, no style named: the encoder reads the style code from the example.",
+        "examples",
+        [
+            [("example", reduced(example)) for example in paintings.values()],
+            *(
+                [(name, pack.apply(photos[shown], like=example)) for name, example in paintings.items()]
+                for shown in ("college", "palms")
+            ),
+        ],
+    )
+    college = photos["college"]
+    right = np.zeros(college.shape[:2], np.uint8)
+    right[:, college.shape[1] // 2 :] = 255
+    page.section(
+        "How much, how, where",
+        "`--strength`; `--keep-colour`, `--detail`; `--mask` alone, and with `--outside`.",
+        "how",
+        [
+            [(f"strength {s:g}", pack.apply(college, "vangogh-oil", strength=s)) for s in (*STEPS[1:], 1.3)],
+            [
+                ("keep-colour 1", pack.apply(college, "vangogh-oil", keep_colour=1.0)),
+                ("detail 0.5", pack.apply(college, "vangogh-oil", detail=0.5)),
+                ("detail 2", pack.apply(college, "vangogh-oil", detail=2.0)),
+                ("mask: right half", pack.apply(college, "vangogh-oil", mask=right)),
+                (
+                    "outside: vangogh-drawing",
+                    pack.apply(college, "vangogh-oil", mask=right, outside="vangogh-drawing"),
+                ),
+            ],
+        ],
+    )
+    (OUT / "README.md").write_text("\n".join(page.lines).rstrip() + "\n")
+
+
+def reduced(picture: RGB, short_side: int = 320) -> RGB:
+    scale = min(short_side / min(picture.shape[:2]), 1.0)
+    size = (round(picture.shape[1] * scale), round(picture.shape[0] * scale))
+    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))
+
+
+def sheet(rows: Sequence[Sequence[tuple[str, RGB]]]) -> RGB:
+    """Rows of pictures, centre squares, each with its label above."""
+    columns = max(len(row) for row in rows)
+    size = (columns * (SIDE + GAP) + GAP, len(rows) * (SIDE + LABEL + GAP) + GAP)
+    canvas = Image.new("RGB", size, "white")
+    draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(12)
+    for i, row in enumerate(rows):
+        for j, (label, picture) in enumerate(row):
+            image = Image.fromarray(picture)
+            side = min(image.size)
+            left, top = (image.width - side) // 2, (image.height - side) // 2
+            square = image.resize(
+                (SIDE, SIDE), Image.Resampling.LANCZOS, box=(left, top, left + side, top + side)
+            )
+            x, y = GAP + j * (SIDE + GAP), GAP + i * (SIDE + LABEL + GAP)
+            draw.text((x, y), label, fill="black", font=font)
+            canvas.paste(square, (x, y + LABEL))
+    return np.asarray(canvas)
+
+
+if __name__ == "__main__":
+    main()
