@@ -49,7 +49,7 @@ def main() -> None:
             "# Gallery",
             "",
             "Made by `scripts/gallery.py` from the pictures in `samples/` and the bundled packs; no result",
-            "is left out or touched up. No photograph here was seen in training; the paintings were, as styles.",
+            "is left out or touched up. No photograph here was seen in training; the paintings were.",
             "Sources and licences: [NOTICE](../../NOTICE).",
             "",
         ]
