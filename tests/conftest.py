@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -108,6 +111,12 @@ def own_pack_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytes
     folder = tmp_path_factory.mktemp("packs")
     monkeypatch.setenv("INKBRIDGE_PACKS", str(folder))
     return folder
+
+
+def run_inkbridge(*arguments: object, **options: Any) -> subprocess.CompletedProcess:
+    """The command line in a process of its own."""
+    command = [sys.executable, "-m", "inkbridge", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
 
 
 def made_picture(height: int, width: int, seed: int = 0) -> np.ndarray:

@@ -6,12 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import made_picture
-
-
-def inkbridge(*arguments, **options) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "inkbridge", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
+from conftest import made_picture, run_inkbridge
 
 
 def save(path, height=40, width=50, seed=0):
@@ -26,7 +21,7 @@ def pixels(path):
 
 def test_one_picture(stub_pack, tmp_path):
     photo = save(tmp_path / "a.png")
-    done = inkbridge("apply", photo, "--style", stub_pack, "-o", tmp_path / "out.png")
+    done = run_inkbridge("apply", photo, "--style", stub_pack, "-o", tmp_path / "out.png")
     assert done.returncode == 0, done.stderr
     assert np.array_equal(pixels(tmp_path / "out.png"), 255 - pixels(photo))
     assert "out.png" in done.stdout
@@ -37,7 +32,7 @@ def test_a_folder_keeps_its_tree_and_goes_on_past_a_bad_file(stub_pack, tmp_path
     save(tmp_path / "in" / "deep" / "b.png", seed=1)
     good = (tmp_path / "in" / "a.png").read_bytes()
     (tmp_path / "in" / "cut.png").write_bytes(good[: len(good) // 2])
-    done = inkbridge("apply", tmp_path / "in", "--style", stub_pack, "-o", tmp_path / "out")
+    done = run_inkbridge("apply", tmp_path / "in", "--style", stub_pack, "-o", tmp_path / "out")
     assert done.returncode == 1
     assert "cut.png" in done.stderr
     assert "1 of 3 pictures" in done.stderr
@@ -47,7 +42,7 @@ def test_a_folder_keeps_its_tree_and_goes_on_past_a_bad_file(stub_pack, tmp_path
 
 def test_several_pictures_go_into_a_folder(stub_pack, tmp_path):
     photos = [save(tmp_path / f"{i}.png", seed=i) for i in range(2)]
-    done = inkbridge("apply", *photos, "--style", stub_pack, "-o", tmp_path / "out", "--strength", "0")
+    done = run_inkbridge("apply", *photos, "--style", stub_pack, "-o", tmp_path / "out", "--strength", "0")
     assert done.returncode == 0, done.stderr
     for photo in photos:
         assert np.array_equal(pixels(tmp_path / "out" / photo.name), pixels(photo))
@@ -80,7 +75,7 @@ def test_bad_input_is_one_sentence_and_exit_1(stub_pack, tmp_path):
         ([photo, photo, "--style", stub_pack, "-o", tmp_path / "o"], "2 pictures would be written"),
     ]
     for arguments, reason in cases:
-        done = inkbridge("apply", *arguments)
+        done = run_inkbridge("apply", *arguments)
         assert done.returncode == 1, (arguments, done.stderr)
         assert reason in done.stderr, (arguments, done.stderr)
         assert done.stderr.count("\n") == 1
@@ -90,13 +85,13 @@ def test_bad_input_is_one_sentence_and_exit_1(stub_pack, tmp_path):
 
 def test_wrong_usage_is_exit_2():
     for arguments in (["apply"], ["nonsense"], ["apply", "x.png", "--stile", "y"]):
-        done = inkbridge(*arguments)
+        done = run_inkbridge(*arguments)
         assert done.returncode == 2, done
         assert "Traceback" not in done.stderr
 
 
 def test_debug_shows_the_traceback():
-    done = inkbridge("apply", "x.png", "--style", "none.stylepack", "-o", "x.jpg", "--debug")
+    done = run_inkbridge("apply", "x.png", "--style", "none.stylepack", "-o", "x.jpg", "--debug")
     assert "Traceback" in done.stderr
 
 
@@ -112,7 +107,7 @@ def test_a_full_disk_leaves_no_half_file(stub_pack, tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 
     environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
-    done = inkbridge(
+    done = run_inkbridge(
         "apply", photo, "--style", stub_pack, "-o", tmp_path / "o.png", preexec_fn=limit, env=environment
     )
     assert done.returncode == 1
@@ -129,7 +124,7 @@ def test_a_closed_pipe_is_no_error():
 
 @pytest.mark.parametrize("command", ["styles", "--version", "--help"])
 def test_informing_commands_succeed(command):
-    done = inkbridge(command)
+    done = run_inkbridge(command)
     assert done.returncode == 0, done.stderr
     assert done.stdout
 
@@ -139,7 +134,7 @@ def test_fusion_examples_masks_and_pack_on_the_command_line(tints, tmp_path):
     mask = tmp_path / "mask.png"
     Image.new("L", (10, 8), 255).save(mask)
     out = tmp_path / "out.png"
-    done = inkbridge(
+    done = run_inkbridge(
         *["apply", photo, "-o", out, "--pack", tints, "--style", "darker:3", "--style", "redder"],
         *["--like", f"{example}:0.5", "--strength", "1.2", "--keep-colour", "0.3", "--detail", "0.5"],
         *["--mask", mask, "--outside", "redder"],
@@ -173,11 +168,11 @@ def test_what_is_wrong_with_the_look_is_one_sentence(tints, tmp_path):
         (["--style", "redder", "--detail", "9"], "from 0.25 to 4"),
         (["--style", "redder", "--outside", "darker"], "needs a mask"),
     ):
-        done = inkbridge("apply", photo, "-o", out, "--pack", tints, *extra)
+        done = run_inkbridge("apply", photo, "-o", out, "--pack", tints, *extra)
         assert done.returncode == 1, (extra, done.stderr)
         assert reason in done.stderr, (extra, done.stderr)
         assert done.stderr.count("\n") == 1
-    done = inkbridge("apply", photo, "-o", out)
+    done = run_inkbridge("apply", photo, "-o", out)
     assert done.returncode == 1
     assert "Say which style" in done.stderr
     assert not out.exists()

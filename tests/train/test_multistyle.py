@@ -1,8 +1,6 @@
 import copy
 import json
 import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -10,7 +8,7 @@ import torch
 from PIL import Image
 
 import inkbridge
-from conftest import TINY, equal, made_picture
+from conftest import TINY, equal, made_picture, run_inkbridge
 from inkbridge.errors import ConfigError, DataError, PackError
 from inkbridge.train import loop
 from inkbridge.train.adapt import adapt
@@ -207,22 +205,17 @@ def test_what_cannot_be_trained_is_said(inks, tmp_path):
     assert not (tmp_path / "b" / "config.json").exists()
 
 
-def command(*arguments) -> subprocess.CompletedProcess:
-    line = [sys.executable, "-m", "inkbridge", *map(str, arguments)]
-    return subprocess.run(line, capture_output=True, text=True, check=False)
-
-
 def test_the_commands_train_several_styles_and_add_one(inks, tmp_path):
     content, styles = inks
     settings = [part for setting in SETTINGS for part in ("--set", setting)]
     named = [part for name, folder in styles.items() for part in ("--style", f"{name}={folder}")]
     run, pack, out = tmp_path / "run", tmp_path / "inks.stylepack", tmp_path / "more.stylepack"
-    done = command("train", "--content", content, *named, "--out", run, "--images", "4", *settings)
+    done = run_inkbridge("train", "--content", content, *named, "--out", run, "--images", "4", *settings)
     assert done.returncode == 0, done.stderr
     assert "style green-ink: 3 pictures." in done.stdout
-    assert command("export", run, "-o", pack).returncode == 0
+    assert run_inkbridge("export", run, "-o", pack).returncode == 0
     violet = f"violet-ink={styles['blue-ink']}"
-    done = command("adapt", pack, "--style", violet, "-o", out, "--minutes", "0.005")
+    done = run_inkbridge("adapt", pack, "--style", violet, "-o", out, "--minutes", "0.005")
     assert done.returncode == 0, done.stderr
     assert "4 styles" in done.stdout
     assert inkbridge.load(out).styles[-1] == "violet-ink"
@@ -239,7 +232,7 @@ def test_the_commands_train_several_styles_and_add_one(inks, tmp_path):
         (["adapt", pack, "--style", f"red-ink={content}", "-o", out], "already has a style"),
         (["adapt", "nothing.stylepack", "--style", violet, "-o", out], "does not exist"),
     ):
-        done = command(*arguments)
+        done = run_inkbridge(*arguments)
         assert done.returncode == 1, (arguments, done.stderr)
         assert reason in done.stderr, (arguments, done.stderr)
         assert done.stderr.count("\n") == 1, done.stderr

@@ -20,6 +20,7 @@ app.command("inkbridge.cli.styles:styles")
 app.command("inkbridge.cli.train:train")
 app.command("inkbridge.cli.export:export")
 app.command("inkbridge.cli.adapt:adapt")
+app.command("inkbridge.cli.compare:compare")
 
 
 def main() -> None:

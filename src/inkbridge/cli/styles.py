@@ -12,7 +12,7 @@ def styles() -> None:
     found, problems = scan()
     width = max((len(style.name) for style in found), default=0)
     for style in found:
-        origin = "bundled" if style.bundled else str(style.pack)
+        origin = f"bundled pack {style.pack.stem}" if style.bundled else str(style.pack)
         print(f"{style.name:<{width}}  {style.title}  ({origin})")
     for problem in problems:
         print(f"left out: {problem}", file=sys.stderr)
