@@ -12,7 +12,7 @@ from inkbridge.metrics.colour import colour_distance, palette, to_lab
 from inkbridge.metrics.features import Extractor, fid, kid
 from inkbridge.metrics.interval import bootstrap_interval
 from inkbridge.metrics.line import measure_line
-from inkbridge.metrics.memorisation import nearest_training_picture
+from inkbridge.metrics.memorisation import Layouts
 
 
 def gaussian(seed, num=400, dim=6, shift=0.0, scale=1.0):
@@ -122,11 +122,12 @@ def test_a_repeated_training_picture_is_found_even_mirrored():
     training = [made_picture(90, 120, i) for i in range(5)]
     noise = np.random.default_rng(0).integers(-20, 20, (90, 120, 3))
     repeated = np.clip(training[3][:, ::-1].astype(int) // 2 + 60 + noise, 0, 255).astype(np.uint8)
-    found, other = nearest_training_picture([repeated, made_picture(90, 120, 99)], training)
+    layouts = Layouts(training)
+    found, other = layouts.nearest(repeated), layouts.nearest(made_picture(90, 120, 99))
     assert found.index == 3
     assert found.correlation > 0.9
     assert other.correlation < 0.8
-    assert nearest_training_picture([np.zeros((4, 4, 3), np.uint8)], training)[0].correlation == 0.0
+    assert layouts.nearest(np.zeros((4, 4, 3), np.uint8)).correlation == 0.0
 
 
 def test_the_interval_holds_the_mean_about_as_often_as_it_says():

@@ -21,6 +21,7 @@ app.command("inkbridge.cli.train:train")
 app.command("inkbridge.cli.export:export")
 app.command("inkbridge.cli.adapt:adapt")
 app.command("inkbridge.cli.compare:compare")
+app.command("inkbridge.cli.evaluate:evaluate")
 
 
 def main() -> None:

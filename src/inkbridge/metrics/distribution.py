@@ -41,10 +41,50 @@ def laplacian_levels(picture: RGB, short_side: int = 256, num_levels: int = 5) -
     return [*levels, current]
 
 
+class PatchSample:
+    """Random patches of each Laplacian level of a set of pictures, which are added one by one and not kept.
+
+    `patches` of each level in all, equally many from each of `num_pictures`.
+    """
+
+    def __init__(
+        self,
+        num_pictures: int,
+        *,
+        short_side: int = 256,
+        num_levels: int = 5,
+        patches: int = 20_000,
+        seed: int = 0,
+    ) -> None:
+        self.short_side, self.num_levels = short_side, num_levels
+        self._shares = iter(np.diff(np.linspace(0, patches, num_pictures + 1).round().astype(int)))
+        self._rng = np.random.default_rng(seed)
+        self._found: list[list[npt.NDArray[np.float32]]] = [[] for _ in range(num_levels)]
+
+    def add(self, picture: RGB) -> None:
+        """Take patches of an H x W x 3 uint8 picture."""
+        self.add_levels(laplacian_levels(picture, self.short_side, self.num_levels))
+
+    def add_levels(self, levels: Sequence[Floats]) -> None:
+        """The same for a picture's `laplacian_levels`, of the same short side and number."""
+        each = int(next(self._shares))
+        for found, values in zip(self._found, levels, strict=True):
+            windows = np.lib.stride_tricks.sliding_window_view(values, (PATCH, PATCH), axis=(0, 1))
+            rows = self._rng.integers(0, windows.shape[0], each)
+            columns = self._rng.integers(0, windows.shape[1], each)
+            found.append(windows[rows, columns].reshape(each, -1).astype(np.float32))
+
+    def levels(self) -> list[npt.NDArray[np.float32]]:
+        """The patches of each level, finest first: num x 147. Raises ValueError when no picture was added."""
+        if not self._found[0]:
+            raise ValueError("the set is empty")
+        return [np.concatenate(level) for level in self._found]
+
+
 class StyleDistance:
     """Distance from one reference set, which is looked at once, however often it is asked for.
 
-    Each set contributes `patches` patches a level, equally many from each picture.
+    Sets are looked at through `PatchSample`s. Raises ValueError for an empty set.
     """
 
     def __init__(
@@ -57,48 +97,45 @@ class StyleDistance:
         directions: int = 128,
         seed: int = 0,
     ) -> None:
-        self._sampling = (short_side, num_levels, patches)
+        self._sampling = {"short_side": short_side, "num_levels": num_levels, "patches": patches}
         self._seed = seed
-        rng = np.random.default_rng([seed, 0])
-        self._axes: list[Floats] = []
-        self._sorted: list[Floats] = []
-        for patch_values in _descriptors(reference, *self._sampling, rng):
+        rng = np.random.default_rng([seed, 2])
+        self._axes: list[npt.NDArray[np.float32]] = []
+        self._sorted: list[npt.NDArray[np.float32]] = []
+        sample = PatchSample(len(reference), **self._sampling, seed=seed)
+        for picture in reference:
+            sample.add(picture)
+        for patch_values in sample.levels():
             axes = rng.standard_normal((patch_values.shape[1], directions))
             axes /= np.linalg.norm(axes, axis=0)
-            self._axes.append(axes)
-            self._sorted.append(np.sort(patch_values @ axes, axis=0))
+            self._axes.append(axes.astype(np.float32))
+            self._sorted.append(np.sort(self._axes[-1].T @ patch_values.T, axis=1))
+
+    def sample(self, num_pictures: int) -> PatchSample:
+        """An empty sample for a set of `num_pictures`, to be filled and given to `of_sample`."""
+        return PatchSample(num_pictures, **self._sampling, seed=self._seed + 1)
 
     def of(self, pictures: Sequence[RGB]) -> list[float]:
         """The distance of `pictures` for each level, finest first.
 
         0 is equal; 1 means that projections are one standard deviation of the reference apart on average.
         """
-        rng = np.random.default_rng([self._seed, 1])
-        found = _descriptors(pictures, *self._sampling, rng)
+        sample = self.sample(len(pictures))
+        for picture in pictures:
+            sample.add(picture)
+        return self.of_sample(sample)
+
+    def of_sample(self, sample: PatchSample) -> list[float]:
+        """The same for a sample that `sample` gave, after all its pictures were added."""
         distances = []
-        for patch_values, axes, theirs in zip(found, self._axes, self._sorted, strict=True):
-            ours = np.sort(patch_values @ axes, axis=0)
-            distances.append(float((np.abs(ours - theirs).mean(0) / theirs.std(0)).mean()))
+        for patch_values, axes, all_of_theirs in zip(sample.levels(), self._axes, self._sorted, strict=True):
+            ours = np.sort(axes.T @ patch_values.T, axis=1)
+            # Fewer pictures may have been added than announced: then ranks are matched by their share.
+            ranks = (np.arange(ours.shape[1]) + 0.5) * all_of_theirs.shape[1] / ours.shape[1]
+            theirs = all_of_theirs[:, ranks.astype(int)]
+            spread = np.maximum(theirs.std(1), 1e-6)
+            distances.append(float((np.abs(ours - theirs).mean(1) / spread).mean()))
         return distances
-
-
-def _descriptors(
-    pictures: Sequence[RGB],
-    short_side: int,
-    num_levels: int,
-    patches: int,
-    rng: np.random.Generator,
-) -> list[Floats]:
-    found: list[list[Floats]] = [[] for _ in range(num_levels)]
-    # Exactly `patches` in all, so that two sets can be compared rank by rank.
-    shares = np.diff(np.linspace(0, patches, len(pictures) + 1).round().astype(int))
-    for picture, each in zip(pictures, shares, strict=True):
-        for level, values in enumerate(laplacian_levels(picture, short_side, num_levels)):
-            windows = np.lib.stride_tricks.sliding_window_view(values, (PATCH, PATCH), axis=(0, 1))
-            rows = rng.integers(0, windows.shape[0], each)
-            columns = rng.integers(0, windows.shape[1], each)
-            found[level].append(windows[rows, columns].reshape(each, -1))
-    return [np.concatenate(level) for level in found]
 
 
 def _blur(values: Floats) -> Floats:

@@ -26,21 +26,25 @@ class Nearest:
     """Of luminance at 32 x 32 pixels, mirrored or not, -1 to 1."""
 
 
-def nearest_training_picture(results: Sequence[Pixels], training: Sequence[Pixels]) -> list[Nearest]:
-    """For each result the training picture with the most similar layout.
+class Layouts:
+    """The layouts of training pictures: luminance at 32 x 32, whatever the size.
 
-    Layout is luminance at 32 x 32, whatever the size; a result that correlates above 0.9 with a training
-    picture, and less with its own content, repeats it. Pictures are H x W x 3 or H x W uint8.
+    Pictures are H x W x 3 or H x W uint8.
     """
-    theirs = np.stack([_layout(picture) for picture in training])
-    mirrored = np.stack([_layout(picture[:, ::-1]) for picture in training])
-    found = []
-    for result in results:
+
+    def __init__(self, training: Sequence[Pixels]) -> None:
+        self._layouts = np.stack([_layout(picture) for picture in training])
+        self._mirrored = np.stack([_layout(picture[:, ::-1]) for picture in training])
+
+    def nearest(self, result: Pixels) -> Nearest:
+        """The training picture with the layout most like that of `result`.
+
+        A result that correlates above 0.9 with a training picture, and less with its own content, repeats it.
+        """
         ours = _layout(result)
-        correlations = np.maximum(theirs @ ours, mirrored @ ours)
+        correlations = np.maximum(self._layouts @ ours, self._mirrored @ ours)
         best = int(correlations.argmax())
-        found.append(Nearest(best, float(correlations[best])))
-    return found
+        return Nearest(best, float(correlations[best]))
 
 
 def _layout(picture: Pixels) -> Floats:

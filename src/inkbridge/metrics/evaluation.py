@@ -1,0 +1,236 @@
+"""How good is a style: what is left of the content and how much of the style was reached, always together.
+
+Pictures are looked at one by one and not kept, so that their number does not matter for memory.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from inkbridge.metrics.colour import colour_distance
+from inkbridge.metrics.distribution import StyleDistance, laplacian_levels
+from inkbridge.metrics.fsim import fsim
+from inkbridge.metrics.interval import bootstrap_interval
+from inkbridge.metrics.line import Line, measure_line
+from inkbridge.metrics.memorisation import Layouts
+from inkbridge.metrics.similarity import edge_correlation, ssim, structure_correlation
+
+RGB = npt.NDArray[np.uint8]
+
+SIMILARITY_SIDE = 512
+"""Similarity is measured at this short side at most: FSIM and SSIM look at details of some pixels."""
+PATCHES_OF_ONE = 4000
+THUMBNAIL = 256
+HALVES = 4
+"""Times that the style pictures are split in two for the floor."""
+
+
+@dataclass
+class OnePicture:
+    """The figures of one content picture and its result."""
+
+    name: str
+    ssim: float
+    fsim: float
+    structure: float
+    edges: float
+    distance_before: float
+    """Of the content picture from the style pictures, all levels together."""
+    distance_after: float
+    """Of the result."""
+    repeats: float
+    """Correlation of its layout with the nearest style picture; above 0.9 that one was learned by heart."""
+    nearest: str
+    """The name of that style picture."""
+
+    @property
+    def covered(self) -> float:
+        """Share of its own distance that is gone; the floor is not taken off, for a picture is no set."""
+        return 1 - self.distance_after / self.distance_before if self.distance_before else 0.0
+
+
+CONTENT_FIGURES = ("ssim", "fsim", "structure", "edges")
+
+
+@dataclass
+class Evaluation:
+    """The figures of one style on a set of content pictures."""
+
+    title: str
+    num_style: int
+    pictures: list[OnePicture]
+    levels_before: list[float]
+    """Distance of the content pictures from the style pictures for each Laplacian level, finest first."""
+    levels_after: list[float]
+    """Of the results: 0 cannot be reached, the floor can."""
+    levels_floor: list[float]
+    """Of one half of the style pictures from the other."""
+    colour_before: float
+    colour_after: float
+    line_before: Line
+    line_after: Line
+    line_style: Line
+    thumbnails: dict[str, tuple[bytes, bytes]] = field(repr=False)
+    """JPEG of content and result by picture name."""
+
+    @property
+    def covered(self) -> float:
+        """Share of the way from the content pictures to the floor, all levels together; may pass 1."""
+        before, after, floor = sum(self.levels_before), sum(self.levels_after), sum(self.levels_floor)
+        return (before - after) / (before - floor) if before > floor else float("nan")
+
+    @property
+    def covered_by_level(self) -> list[float]:
+        """The same for each level."""
+        rows = zip(self.levels_before, self.levels_after, self.levels_floor, strict=True)
+        return [(b - a) / (b - f) if b > f else float("nan") for b, a, f in rows]
+
+    def mean(self, figure: str) -> tuple[float, float, float]:
+        """Mean of a figure over the pictures, and its 95% interval."""
+        values = [float(getattr(picture, figure)) for picture in self.pictures]
+        return (float(np.mean(values)), *bootstrap_interval(values))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers for JSON, NaN as None."""
+        return {
+            "title": self.title,
+            "num_content": len(self.pictures),
+            "num_style": self.num_style,
+            "content_kept": {
+                name: dict(zip(("mean", "from", "to"), self.mean(name), strict=True))
+                for name in CONTENT_FIGURES
+            },
+            "style_reached": {
+                "covered": _finite(self.covered),
+                "covered_by_level": [_finite(value) for value in self.covered_by_level],
+                "distance_before": self.levels_before,
+                "distance_after": self.levels_after,
+                "distance_floor": self.levels_floor,
+                "colour_before": self.colour_before,
+                "colour_after": self.colour_after,
+                "line_before": asdict(self.line_before),
+                "line_after": asdict(self.line_after),
+                "line_style": asdict(self.line_style),
+            },
+            "pictures": [{**asdict(picture), "covered": picture.covered} for picture in self.pictures],
+        }
+
+
+def evaluate(
+    title: str,
+    paint: Callable[[RGB], RGB],
+    contents: Iterable[tuple[str, RGB]],
+    num_contents: int,
+    styles: Sequence[tuple[str, RGB]],
+    report: Callable[[int, int], None] = lambda done, total: None,
+) -> Evaluation:
+    """Paint every content picture and measure.
+
+    `contents` gives `num_contents` names and pictures (H x W x 3 uint8, at least 16 x 16) one by one;
+    `styles`, at least two, are looked at as a whole. Raises ValueError for fewer.
+    """
+    if len(styles) < 2:
+        raise ValueError("at least 2 style pictures are needed")
+    pictures = [picture for _, picture in styles]
+    distance, quick = StyleDistance(pictures), StyleDistance(pictures, patches=PATCHES_OF_ONE)
+    layouts = Layouts(pictures)
+    before, after = distance.sample(num_contents), distance.sample(num_contents)
+    small_contents, small_results, figures, thumbnails = [], [], [], {}
+    lines: list[tuple[Line, Line]] = []
+    for done, (name, content) in enumerate(contents):
+        result = paint(content)
+        levels = laplacian_levels(content), laplacian_levels(result)
+        alone: list[float] = []
+        for sample, found in zip((before, after), levels, strict=True):
+            sample.add_levels(found)
+            one = quick.sample(1)
+            one.add_levels(found)
+            alone.append(float(sum(quick.of_sample(one))))
+        a, b = _at_most(content, SIMILARITY_SIDE), _at_most(result, SIMILARITY_SIDE)
+        nearest = layouts.nearest(result)
+        figures.append(
+            OnePicture(
+                name,
+                ssim(a, b),
+                fsim(a, b),
+                structure_correlation(a, b),
+                edge_correlation(a, b),
+                alone[0],
+                alone[1],
+                nearest.correlation,
+                styles[nearest.index][0],
+            )
+        )
+        lines.append((measure_line(content), measure_line(result)))
+        thumbs = _at_most(content, THUMBNAIL), _at_most(result, THUMBNAIL)
+        thumbnails[name] = _jpeg(thumbs[0]), _jpeg(thumbs[1])
+        small_contents.append(_at_most(content, 64))
+        small_results.append(_at_most(result, 64))
+        report(done + 1, num_contents)
+    if not figures:
+        raise ValueError("no content picture could be used")
+    small_styles = [_at_most(picture, 64) for picture in pictures]
+    return Evaluation(
+        title,
+        len(styles),
+        figures,
+        distance.of_sample(before),
+        distance.of_sample(after),
+        style_floor(pictures),
+        colour_distance(small_contents, small_styles),
+        colour_distance(small_results, small_styles),
+        _mean_line([line for line, _ in lines]),
+        _mean_line([line for _, line in lines]),
+        _mean_line([measure_line(picture) for picture in pictures]),
+        thumbnails,
+    )
+
+
+def style_floor(pictures: Sequence[RGB]) -> list[float]:
+    """Distance of one half of the pictures from the other for each level, mean over random halves.
+
+    What a perfect painter of this style would be measured at. Halves hold fewer pictures than the whole set,
+    so the floor is a little high for few pictures.
+    """
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(HALVES):
+        order = rng.permutation(len(pictures))
+        middle = len(pictures) // 2
+        halves = [[pictures[i] for i in part] for part in (order[:middle], order[middle:])]
+        found.append(StyleDistance(halves[1], patches=PATCHES_OF_ONE * 2).of(halves[0]))
+    return [float(value) for value in np.mean(found, axis=0)]
+
+
+def _mean_line(lines: Sequence[Line]) -> Line:
+    drawn = [line.stroke_width for line in lines if line.line_density]
+    return Line(
+        float(np.mean([line.void for line in lines])),
+        float(np.mean([line.line_density for line in lines])),
+        float(np.mean(drawn)) if drawn else 0.0,
+    )
+
+
+def _at_most(picture: RGB, short_side: int) -> RGB:
+    scale = short_side / min(picture.shape[:2])
+    if scale >= 1:
+        return picture
+    size = max(round(picture.shape[1] * scale), 1), max(round(picture.shape[0] * scale), 1)
+    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))
+
+
+def _jpeg(picture: RGB) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "JPEG", quality=82)
+    return buffer.getvalue()
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
