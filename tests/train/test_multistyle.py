@@ -10,6 +10,7 @@ from PIL import Image
 import inkbridge
 from conftest import TINY, equal, made_picture, run_inkbridge
 from inkbridge.errors import ConfigError, DataError, PackError
+from inkbridge.metrics.evaluation import quality
 from inkbridge.train import loop
 from inkbridge.train.adapt import adapt
 from inkbridge.train.checkpoint import read_checkpoint
@@ -190,6 +191,27 @@ def test_stopping_and_going_on_ends_bit_for_bit_where_one_go_ends(inks, tmp_path
     first, second = read_checkpoint(whole / "checkpoint.pt"), read_checkpoint(parts / "checkpoint.pt")
     assert equal(first["modules"], second["modules"])
     assert equal(first["optimizers"], second["optimizers"])
+
+
+def test_the_quality_curve_has_a_line_for_each_style_and_goes_on_after_a_stop(inks, tmp_path, monkeypatch):
+    config = load_config(None, [*SETTINGS, "evaluate_every=8"], "multistyle")
+    monkeypatch.setattr(loop, "LOG_SECONDS", 0.0)
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+
+    def stop_at_10(report):
+        if report.images_seen == 10:
+            signal.raise_signal(signal.SIGINT)
+
+    assert train(*inks, whole, config, Budget(images=16), measure=quality)
+    assert not train(*inks, parts, config, Budget(images=16), stop_at_10, measure=quality)
+    assert train(*inks, parts, config, Budget(images=16), measure=quality)
+    lines = (whole / "quality.jsonl").read_text()
+    assert (parts / "quality.jsonl").read_text() == lines
+    entries = [json.loads(line) for line in lines.splitlines()]
+    assert [(entry["images_seen"], entry["style"]) for entry in entries] == [
+        (images, name) for images in (8, 16) for name in COLOURS
+    ]
+    assert all(np.isfinite([entry["covered"], entry["edges"]]).all() for entry in entries)
 
 
 def test_what_cannot_be_trained_is_said(inks, tmp_path):

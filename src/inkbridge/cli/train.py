@@ -56,6 +56,7 @@ def train(
         import torch  # noqa: F401
     except ImportError:
         raise MissingExtraError("Training", "train") from None
+    from inkbridge.metrics.evaluation import quality
     from inkbridge.train.config import load_config
     from inkbridge.train.loop import Budget
     from inkbridge.train.loop import train as run_training
@@ -64,7 +65,9 @@ def train(
     settings = load_config(config, set or [], "cut" if isinstance(styles, Path) else "multistyle")
     budget = Budget(images=images) if images is not None else Budget(minutes=minutes or 60.0)
     with _Display() as display:
-        finished = run_training(content, styles, out, settings, budget, display.show, display.say, device)
+        finished = run_training(
+            content, styles, out, settings, budget, display.show, display.say, device, quality
+        )
     if not finished:
         print(f"Stopped; saved in {out}. The same command goes on from here.")
         return 130

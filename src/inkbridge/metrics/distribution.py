@@ -19,10 +19,11 @@ RGB = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
 
 PATCH = 7
+NUM_LEVELS = 5
 _BINOMIAL = np.array([1, 4, 6, 4, 1], dtype=np.float64) / 16
 
 
-def laplacian_levels(picture: RGB, short_side: int = 256, num_levels: int = 5) -> list[Floats]:
+def laplacian_levels(picture: RGB, short_side: int = 256, num_levels: int = NUM_LEVELS) -> list[Floats]:
     """H x W x 3 uint8 -> band-pass pictures in [-1, 1] units, finest first, last the low-pass rest.
 
     The picture is first resized (antialiased) so that its short side is `short_side`.
@@ -52,7 +53,7 @@ class PatchSample:
         num_pictures: int,
         *,
         short_side: int = 256,
-        num_levels: int = 5,
+        num_levels: int = NUM_LEVELS,
         patches: int = 20_000,
         seed: int = 0,
     ) -> None:
@@ -92,7 +93,7 @@ class StyleDistance:
         reference: Sequence[RGB],
         *,
         short_side: int = 256,
-        num_levels: int = 5,
+        num_levels: int = NUM_LEVELS,
         patches: int = 20_000,
         directions: int = 128,
         seed: int = 0,

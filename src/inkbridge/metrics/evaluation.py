@@ -15,7 +15,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from inkbridge.metrics.colour import colour_distance
-from inkbridge.metrics.distribution import StyleDistance, laplacian_levels
+from inkbridge.metrics.distribution import NUM_LEVELS, StyleDistance, laplacian_levels
 from inkbridge.metrics.fsim import fsim
 from inkbridge.metrics.interval import bootstrap_interval
 from inkbridge.metrics.line import Line, measure_line
@@ -193,12 +193,28 @@ def evaluate(
     )
 
 
+def quality(contents: Sequence[RGB], results: Sequence[RGB], styles: Sequence[RGB]) -> dict[str, float]:
+    """The two numbers of a quality curve: "covered" (of the way to the style) and "edges" (of the content).
+
+    A quick version of `evaluate` for a generator in training. 0 covered when content is as near as the floor.
+    """
+    distance = StyleDistance(styles, patches=PATCHES_OF_ONE * 2)
+    before, after, floor = (
+        sum(x) for x in (distance.of(contents), distance.of(results), style_floor(styles))
+    )
+    edges = [edge_correlation(a, b) for a, b in zip(contents, results, strict=True)]
+    covered = (before - after) / (before - floor) if before > floor else 0.0
+    return {"covered": covered, "edges": float(np.mean(edges))}
+
+
 def style_floor(pictures: Sequence[RGB]) -> list[float]:
     """Distance of one half of the pictures from the other for each level, mean over random halves.
 
     What a perfect painter of this style would be measured at. Halves hold fewer pictures than the whole set,
-    so the floor is a little high for few pictures.
+    so the floor is a little high for few pictures. A single picture has no halves, and the floor is 0.
     """
+    if len(pictures) < 2:
+        return [0.0] * NUM_LEVELS
     rng = np.random.default_rng(0)
     found = []
     for _ in range(HALVES):

@@ -36,6 +36,8 @@ class TrainConfig:
     """float32, bfloat16, or auto: whichever a short measurement on this machine finds faster."""
     sample_every: int = 2000
     """Images between sample grids."""
+    evaluate_every: int = 10_000
+    """Images between points of the quality curve (quality.jsonl); 0 for none."""
     checkpoint_seconds: float = 120.0
     """Seconds between checkpoints."""
     data: DataConfig = field(default_factory=DataConfig)
@@ -160,6 +162,7 @@ def _check_values(config: TrainConfig, origin: str) -> None:
     data, model = config.data, config.model
     require(config.batch >= 1, "batch", config.batch, "at least 1")
     require(config.seed >= 0, "seed", config.seed, "0 or more")
+    require(config.evaluate_every >= 0, "evaluate_every", config.evaluate_every, "0 or more")
     choices = ("auto", "float32", "bfloat16")
     require(config.precision in choices, "precision", config.precision, f"one of {', '.join(choices)}")
     # 48: the coarsest level of the texture loss still has one 5 x 5 patch.

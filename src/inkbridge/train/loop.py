@@ -28,9 +28,13 @@ from inkbridge.train.data import Crops, PictureSet, load_pictures
 from inkbridge.train.precision import resolve_precision
 from inkbridge.train.recipes import RECIPES, Recipe
 from inkbridge.train.run_folder import RunFolder
-from inkbridge.train.samples import choose_contents, write_samples
+from inkbridge.train.samples import choose, choose_unseen, painted, write_samples
 
 LOG_SECONDS = 5.0
+
+Measure = Callable[[list[RGB], list[RGB], list[RGB]], dict[str, float]]
+"""Contents, results and style pictures -> figures by name."""
+NUM_MEASURED_CONTENTS, NUM_MEASURED_STYLES = 8, 24
 
 
 @dataclass
@@ -68,10 +72,12 @@ def train(
     report: Callable[[Report], None] = lambda _: None,
     say: Callable[[str], None] = lambda _: None,
     device: str | None = None,
+    measure: Measure | None = None,
 ) -> bool:
     """Train in the run folder `out`, going on from its checkpoint if it has one.
 
-    `styles` is one folder of style pictures, or several by the names of their styles.
+    `styles` is one folder of style pictures, or several by the names of their styles. `measure` is asked for
+    the quality of each style every `config.evaluate_every` images.
     Returns True when the budget is spent, False when it was stopped by Ctrl-C or SIGTERM (a checkpoint
     was saved). Raises DataError, ConfigError or TrainingError.
     """
@@ -99,8 +105,8 @@ def train(
         if run.checkpoint.exists():
             done = restore_checkpoint(run.checkpoint, recipe)
             say(f"Going on at {done.images_seen:,} images.")
-        run.cut_log(done.images_seen)
-        loop = _Loop(run, config, budget, recipe, content, list(style.values()), done, place)
+        run.cut_logs(done.images_seen)
+        loop = _Loop(run, config, budget, recipe, content, style, done, place, measure)
         return loop.run_all(report)
     finally:
         run.close()
@@ -116,17 +122,20 @@ class _Loop:
         budget: Budget,
         recipe: Recipe,
         content: PictureSet,
-        styles: list[PictureSet],
+        styles: dict[str, PictureSet],
         done: Progress,
         device: torch.device,
+        measure: Measure | None,
     ) -> None:
         self.run, self.config, self.budget, self.recipe = run, config, budget, recipe
-        self.styles, self.done, self.device = styles, done, device
+        self.names, self.styles = list(styles), list(styles.values())
+        self.done, self.device, self.measure = done, device, measure
         self.content_crops = Crops(content.pictures, "content", config.data, config.seed)
         self.style_crops = [
-            Crops(style.pictures, "style", config.data, config.seed, i) for i, style in enumerate(styles)
+            Crops(style.pictures, "style", config.data, config.seed, i) for i, style in enumerate(self.styles)
         ]
-        self.sample_contents = choose_contents(content)
+        self.content = content
+        self.sample_contents = choose_unseen(content)
         self.started_at = done.images_seen
         self.started_seconds = done.seconds
 
@@ -135,7 +144,8 @@ class _Loop:
         writer = _tensorboard(self.run.tensorboard, self.done.images_seen)
         clock = time.perf_counter()
         last_saved = last_logged = clock
-        next_sample = self._next_sample()
+        next_sample = self._next(self.config.sample_every)
+        next_measured = self._next(self.config.evaluate_every)
         with _stop_requests() as stopped:
             while self.budget.progress(self.done) < 1.0 and not stopped():
                 parts = self._update()
@@ -147,9 +157,12 @@ class _Loop:
                     last_logged = now
                     self._log(parts, report, writer)
                 if self.done.images_seen >= next_sample or finished:
-                    next_sample = self._next_sample()
+                    next_sample = self._next(self.config.sample_every)
                     name = f"{self.done.images_seen:07d}.jpg"
                     write_samples(self.run.samples / name, self.recipe, self.sample_contents, self.styles)
+                if self.measure is not None and self.done.images_seen >= next_measured:
+                    next_measured = self._next(self.config.evaluate_every)
+                    self._measure(self.measure, writer)
                 if now - last_saved >= self.config.checkpoint_seconds:
                     last_saved = now
                     save_checkpoint(self.run.checkpoint, self.recipe, self.done)
@@ -204,9 +217,19 @@ class _Loop:
             writer.add_scalar(name, value, self.done.images_seen)
         report(Report(progress, self.done.images_seen, speed, left, losses))
 
-    def _next_sample(self) -> int:
-        every = self.config.sample_every
-        return (self.done.images_seen // every + 1) * every
+    def _measure(self, measure: Measure, writer: Any) -> None:
+        contents = choose_unseen(self.content, NUM_MEASURED_CONTENTS)
+        for i, (name, style) in enumerate(zip(self.names, self.styles, strict=True)):
+            results = [painted(self.recipe, content, i) for content in contents]
+            figures = measure(contents, results, choose(style, NUM_MEASURED_STYLES))
+            rounded = {figure: round(value, 4) for figure, value in figures.items()}
+            self.run.append_quality({"images_seen": self.done.images_seen, "style": name, **rounded})
+            for figure, value in figures.items():
+                writer.add_scalar("/".join(filter(None, (figure, name))), value, self.done.images_seen)
+
+    def _next(self, every: int) -> float:
+        """The next multiple of `every` images; never, if that is 0."""
+        return (self.done.images_seen // every + 1) * every if every else math.inf
 
 
 def _settle_config(

@@ -3,6 +3,7 @@
 RUN/config.json        every setting, as resolved, and the folders it was started with
 RUN/checkpoint.pt      the latest state, replaced atomically
 RUN/log.jsonl          one line of losses and speed every few seconds
+RUN/quality.jsonl      one line for each style and point of the quality curve
 RUN/samples/*.jpg      content | result | nearest style picture
 RUN/tensorboard/       the same numbers for TensorBoard
 RUN/cache/             decoded pictures
@@ -29,6 +30,7 @@ class RunFolder:
         self.checkpoint = path / "checkpoint.pt"
         self.config = path / "config.json"
         self.log = path / "log.jsonl"
+        self.quality = path / "quality.jsonl"
         self.samples = path / "samples"
         self.tensorboard = path / "tensorboard"
         self.cache = path / "cache"
@@ -72,22 +74,34 @@ class RunFolder:
 
     def append_log(self, entry: dict[str, Any]) -> None:
         """Add a line to the log."""
-        try:
-            with open(self.log, "a", encoding="utf-8") as file:
-                file.write(json.dumps(entry) + "\n")
-        except OSError as error:
-            raise TrainingError(f"{self.log} cannot be written: {error.strerror}.") from None
+        _append(self.log, entry)
 
-    def cut_log(self, images_seen: int) -> None:
+    def append_quality(self, entry: dict[str, Any]) -> None:
+        """Add a line to the quality curve."""
+        _append(self.quality, entry)
+
+    def cut_logs(self, images_seen: int) -> None:
         """Drop lines written after the checkpoint that training goes on from."""
-        if not self.log.exists():
-            return
-        kept = []
-        for line in self.log.read_text(encoding="utf-8").splitlines():
-            try:
-                if json.loads(line)["images_seen"] <= images_seen:
-                    kept.append(line)
-            except json.JSONDecodeError:
-                break  # the line that a kill cut short is the last one
-        text = "".join(line + os.linesep for line in kept)
-        write_atomically(self.log, lambda file: file.write(text.encode()))
+        for log in (self.log, self.quality):
+            if log.exists():
+                _cut(log, images_seen)
+
+
+def _append(log: Path, entry: dict[str, Any]) -> None:
+    try:
+        with open(log, "a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+    except OSError as error:
+        raise TrainingError(f"{log} cannot be written: {error.strerror}.") from None
+
+
+def _cut(log: Path, images_seen: int) -> None:
+    kept = []
+    for line in log.read_text(encoding="utf-8").splitlines():
+        try:
+            if json.loads(line)["images_seen"] <= images_seen:
+                kept.append(line)
+        except json.JSONDecodeError:
+            break  # the line that a kill cut short is the last one
+    text = "".join(line + os.linesep for line in kept)
+    write_atomically(log, lambda file: file.write(text.encode()))

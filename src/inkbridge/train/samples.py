@@ -18,13 +18,16 @@ SIDE = 256
 GAP = 6
 
 
-def choose_contents(content: PictureSet, num: int = 6) -> list[RGB]:
-    """Square contents for the grid: pictures training never sees if any were held back."""
-    pictures = [read_picture(path).rgb for path in content.held_back[:num]]
-    if len(pictures) < min(num, 4):
-        step = max(len(content.pictures) // num, 1)
-        pictures = list(content.pictures[::step][:num])
-    return [_square(picture) for picture in pictures]
+def choose_unseen(pictures: PictureSet, num: int = 6) -> list[RGB]:
+    """Square pictures that training never sees, if enough were held back; else ones that it sees."""
+    chosen = [read_picture(path).rgb for path in pictures.held_back[:num]]
+    return [_square(picture) for picture in chosen] if len(chosen) >= min(num, 4) else choose(pictures, num)
+
+
+def choose(pictures: PictureSet, num: int) -> list[RGB]:
+    """Up to `num` square training pictures, spread over the folder."""
+    step = max(len(pictures.pictures) // num, 1)
+    return [_square(picture) for picture in pictures.pictures[::step][:num]]
 
 
 def write_samples(path: Path, recipe: Recipe, contents: list[RGB], styles: list[PictureSet]) -> None:
@@ -45,7 +48,7 @@ def write_samples(path: Path, recipe: Recipe, contents: list[RGB], styles: list[
 def _many_styles(recipe: Recipe, contents: list[RGB], styles: list[PictureSet]) -> RGB:
     white = np.full((SIDE, SIDE, 3), 255, np.uint8)
     rows = [[white, *(_square(style.pictures[0]) for style in styles)]]
-    rows += [[content, *(_painted(recipe, content, i) for i in range(len(styles)))] for content in contents]
+    rows += [[content, *(painted(recipe, content, i) for i in range(len(styles)))] for content in contents]
     step = SIDE + GAP
     sheet = np.full((len(rows) * step + GAP, len(rows[0]) * step + GAP, 3), 255, np.uint8)
     for i, row in enumerate(rows):
@@ -55,7 +58,8 @@ def _many_styles(recipe: Recipe, contents: list[RGB], styles: list[PictureSet]) 
     return sheet
 
 
-def _painted(recipe: Recipe, content: RGB, style: int) -> RGB:
+def painted(recipe: Recipe, content: RGB, style: int) -> RGB:
+    """A picture of SIDE x SIDE in a style, by the averaged generator."""
     codes = recipe.generator_ema.styles
     with torch.no_grad():
         image = torch.from_numpy(to_network(content)).to(codes.device)
@@ -69,9 +73,9 @@ def _one_style(recipe: Recipe, contents: list[RGB], style: PictureSet) -> RGB:
     thumbnails = np.stack([_thumbnail(picture) for picture in styles])
     cells = []
     for content in contents:
-        painted = _painted(recipe, content, 0)
-        distance = np.abs(thumbnails - _thumbnail(painted)).mean(axis=(1, 2, 3))
-        cells.append([content, painted, styles[int(distance.argmin())]])
+        result = painted(recipe, content, 0)
+        distance = np.abs(thumbnails - _thumbnail(result)).mean(axis=(1, 2, 3))
+        cells.append([content, result, styles[int(distance.argmin())]])
     rows = (len(cells) + 1) // 2
     sheet = np.full((rows * (SIDE + GAP) + GAP, 6 * (SIDE + GAP) + 2 * GAP, 3), 255, np.uint8)
     for i, cell in enumerate(cells):
