@@ -22,6 +22,7 @@ app.command("inkbridge.cli.export:export")
 app.command("inkbridge.cli.adapt:adapt")
 app.command("inkbridge.cli.compare:compare")
 app.command("inkbridge.cli.evaluate:evaluate")
+app.command("inkbridge.cli.inspect:inspect")
 
 
 def main() -> None:
