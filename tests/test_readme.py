@@ -16,7 +16,7 @@ COMMANDS = re.findall(r"^ {4}(inkbridge .+)$", README, re.MULTILINE)
 
 def test_the_readme_shows_each_command():
     shown = {command.split()[1] for command in COMMANDS}
-    assert shown == {"apply", "styles", "train", "export", "adapt"}
+    assert shown == {"apply", "styles", "inspect", "train", "export", "adapt", "compare", "evaluate"}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -31,8 +31,8 @@ def test_a_link_of_the_readme_leads_somewhere(link):
     assert (ROOT / link).exists()
 
 
-@pytest.mark.parametrize("script", ["scripts/demo", "scripts/test"])
-def test_the_two_commands_are_executable(script):
+@pytest.mark.parametrize("script", ["scripts/demo", "scripts/test", "scripts/vangogh-onto-monet"])
+def test_the_scripts_are_executable(script):
     assert script in README
     assert (ROOT / script).stat().st_mode & 0o100
 
