@@ -15,12 +15,13 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 import inkbridge
-from inkbridge.images import RGB, read_picture
+from inkbridge.images import RGB, read_picture, reduced
 
 ROOT = Path(__file__).parent.parent
 OUT = ROOT / "docs" / "gallery"
 PHOTOS, PAINTINGS = ROOT / "samples" / "photos", ROOT / "samples" / "paintings"
 SIDE, GAP, LABEL = 240, 4, 18
+SHORT_SIDE = 320
 STEPS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
@@ -42,7 +43,7 @@ def main() -> None:
     pack = inkbridge.load("east-west")
     photos = {path.stem: read_picture(path).rgb for path in sorted(PHOTOS.glob("*.jpg"))}
     # Strokes are a few pixels wide: larger photographs are shown at the scale that styles were learned at.
-    photos = {name: reduced(photo) for name, photo in photos.items()}
+    photos = {name: reduced(photo, SHORT_SIDE) for name, photo in photos.items()}
     paintings = {path.stem: read_picture(path).rgb for path in sorted(PAINTINGS.glob("*.jpg"))}
     page = Page(
         [
@@ -106,7 +107,7 @@ def main() -> None:
         "`--like painting.jpg`, no style named: the encoder reads the style code from the example.",
         "examples",
         [
-            [("example", reduced(example)) for example in paintings.values()],
+            [("example", reduced(example, SHORT_SIDE)) for example in paintings.values()],
             *(
                 [(name, pack.apply(photos[shown], like=example)) for name, example in paintings.items()]
                 for shown in ("college", "palms")
@@ -135,12 +136,6 @@ def main() -> None:
         ],
     )
     (OUT / "README.md").write_text("\n".join(page.lines).rstrip() + "\n")
-
-
-def reduced(picture: RGB, short_side: int = 320) -> RGB:
-    scale = min(short_side / min(picture.shape[:2]), 1.0)
-    size = (round(picture.shape[1] * scale), round(picture.shape[0] * scale))
-    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))
 
 
 def sheet(rows: Sequence[Sequence[tuple[str, RGB]]]) -> RGB:

@@ -288,6 +288,15 @@ def find_pictures(folder: str | os.PathLike[str]) -> list[Path]:
     return sorted(found)
 
 
+def reduced(rgb: RGB, short_side: int) -> RGB:
+    """The picture with a short side of at most `short_side`, antialiased; smaller ones as they are."""
+    scale = short_side / min(rgb.shape[:2])
+    if scale >= 1:
+        return rgb
+    size = (max(round(rgb.shape[1] * scale), 1), max(round(rgb.shape[0] * scale), 1))
+    return np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.LANCZOS))
+
+
 def to_network(rgb: RGB) -> npt.NDArray[np.float32]:
     """H x W x 3 uint8 -> 1 x 3 x H x W float32 in [-1, 1]."""
     scaled = np.ascontiguousarray(rgb.transpose(2, 0, 1)[None], dtype=np.float32)

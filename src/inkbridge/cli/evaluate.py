@@ -105,11 +105,8 @@ def _named(styles: list[str], default: str) -> list[tuple[str, Path]]:
 
 def _pictures(files: list[Path], folder: Path, short_side: int | None = None) -> Iterator[tuple[str, RGB]]:
     """Name and picture of each file that can be used; the others are said."""
-    import numpy as np
-    from PIL import Image
-
     from inkbridge.errors import DataError
-    from inkbridge.images import read_picture
+    from inkbridge.images import read_picture, reduced
 
     for file in files:
         try:
@@ -124,11 +121,7 @@ def _pictures(files: list[Path], folder: Path, short_side: int | None = None) ->
                 file=sys.stderr,
             )
             continue
-        if short_side is not None and min(rgb.shape[:2]) > short_side:
-            scale = short_side / min(rgb.shape[:2])
-            size = (round(rgb.shape[1] * scale), round(rgb.shape[0] * scale))
-            rgb = np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.LANCZOS))
-        yield str(file.relative_to(folder)), rgb
+        yield str(file.relative_to(folder)), rgb if short_side is None else reduced(rgb, short_side)
 
 
 def _print_table(evaluations: list[Evaluation]) -> None:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from PIL import Image, ImageFilter
 
 from inkbridge.errors import DataError
-from inkbridge.images import RGB, find_pictures, read_picture
+from inkbridge.images import RGB, find_pictures, read_picture, reduced
 from inkbridge.inspect.culture import traits
 from inkbridge.metrics.colour import to_lab
 from inkbridge.metrics.line import Line, measure_line
@@ -87,7 +87,7 @@ def survey(folder: Path, report: Callable[[int, int], None] = lambda done, total
 
 def look_at(path: Path, rgb: RGB) -> Facts:
     """The facts of one decoded picture."""
-    picture = _reduced(rgb, SIDE)
+    picture = reduced(rgb, SIDE)
     lab = to_lab(picture).reshape(-1, 3)
     low, high = np.percentile(lab[:, 0], [2, 98])
     line = measure_line(picture)
@@ -101,7 +101,7 @@ def look_at(path: Path, rgb: RGB) -> Facts:
         float(np.hypot(*lab[:, 1:].mean(0))),
         line,
         traits(picture, lab, line),
-        _reduced(picture, KEPT_SIDE),
+        reduced(picture, KEPT_SIDE),
     )
 
 
@@ -157,11 +157,3 @@ def shared_mark(pictures: Sequence[RGB]) -> float:
     margin = KEPT_SIDE // 16  # mounts and frames end at the same place in many pictures
     z = np.abs(total[margin:-margin, margin:-margin]) / np.sqrt(len(pictures))
     return float((z > _MARK_SIGMAS).mean())
-
-
-def _reduced(rgb: RGB, short_side: int) -> RGB:
-    scale = short_side / min(rgb.shape[:2])
-    if scale >= 1:
-        return rgb
-    size = (max(round(rgb.shape[1] * scale), 1), max(round(rgb.shape[0] * scale), 1))
-    return np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.LANCZOS))

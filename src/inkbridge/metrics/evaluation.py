@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from inkbridge.images import reduced
 from inkbridge.metrics.colour import colour_distance
 from inkbridge.metrics.distribution import NUM_LEVELS, StyleDistance, laplacian_levels
 from inkbridge.metrics.fsim import fsim
@@ -153,7 +154,7 @@ def evaluate(
             one = quick.sample(1)
             one.add_levels(found)
             alone.append(float(sum(quick.of_sample(one))))
-        a, b = _at_most(content, SIMILARITY_SIDE), _at_most(result, SIMILARITY_SIDE)
+        a, b = reduced(content, SIMILARITY_SIDE), reduced(result, SIMILARITY_SIDE)
         nearest = layouts.nearest(result)
         figures.append(
             OnePicture(
@@ -169,14 +170,14 @@ def evaluate(
             )
         )
         lines.append((measure_line(content), measure_line(result)))
-        thumbs = _at_most(content, THUMBNAIL), _at_most(result, THUMBNAIL)
+        thumbs = reduced(content, THUMBNAIL), reduced(result, THUMBNAIL)
         thumbnails[name] = _jpeg(thumbs[0]), _jpeg(thumbs[1])
-        small_contents.append(_at_most(content, 64))
-        small_results.append(_at_most(result, 64))
+        small_contents.append(reduced(content, 64))
+        small_results.append(reduced(result, 64))
         report(done + 1, num_contents)
     if not figures:
         raise ValueError("no content picture could be used")
-    small_styles = [_at_most(picture, 64) for picture in pictures]
+    small_styles = [reduced(picture, 64) for picture in pictures]
     return Evaluation(
         title,
         len(styles),
@@ -232,14 +233,6 @@ def _mean_line(lines: Sequence[Line]) -> Line:
         float(np.mean([line.line_density for line in lines])),
         float(np.mean(drawn)) if drawn else 0.0,
     )
-
-
-def _at_most(picture: RGB, short_side: int) -> RGB:
-    scale = short_side / min(picture.shape[:2])
-    if scale >= 1:
-        return picture
-    size = max(round(picture.shape[1] * scale), 1), max(round(picture.shape[0] * scale), 1)
-    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))
 
 
 def _jpeg(picture: RGB) -> bytes:
