@@ -191,6 +191,16 @@ def test_the_command_writes_a_report_and_settings_that_train_takes(folders, tmp_
     assert "Recipe cut" in text
 
 
+def test_a_tinted_picture_has_a_cast_and_a_colourful_one_has_none():
+    for path in REAL:
+        picture = np.asarray(Image.open(path).convert("RGB"))
+        gray = picture.mean(-1, keepdims=True) / 255
+        tinted = (gray * np.array([250, 190, 90])).astype(np.uint8)
+        assert look_at(path, tinted).is_of_one_hue
+        assert not look_at(path, (gray * 255).repeat(3, axis=-1).astype(np.uint8)).is_of_one_hue
+    assert not look_at(path, culture("photograph", 1)).is_of_one_hue
+
+
 def test_a_leak_into_the_held_back_folder_is_found(folders, tmp_path):
     held = tmp_path / "held"
     held.mkdir()

@@ -12,7 +12,7 @@ from PIL import Image
 from inkbridge.errors import DataError
 from inkbridge.inspect.culture import CulturalDistance, cultural_distance
 from inkbridge.inspect.duplicates import Duplicate, find_duplicates
-from inkbridge.inspect.survey import CAST, MARK_SHARE, Facts, Survey, shared_mark, survey
+from inkbridge.inspect.survey import MARK_SHARE, Facts, Survey, shared_mark, survey
 
 FEW, ENOUGH = 8, 40
 CROP = 96
@@ -136,7 +136,7 @@ def _about(side: Survey, name: str) -> list[Finding]:
     for kind, chosen, what in (
         ("gray", [p for p in pictures if p.is_gray], "without colour"),
         ("faded", [p for p in pictures if p.is_faded], "of little contrast"),
-        ("cast", [p for p in pictures if p.cast > CAST], "of one colour nearly throughout"),
+        ("cast", [p for p in pictures if p.is_of_one_hue], "of one hue throughout"),
     ):
         # A whole style may well be so, and contents may vary as they like; what harms is a mixed style.
         if name == "style" and 0 < len(chosen) < 0.5 * len(pictures):

@@ -26,6 +26,7 @@ GRAY_CHROMA = 4.0
 FADED_RANGE = 45.0
 """A picture whose lightness (0 to 100) has less than this between its 2nd and 98th percentile is faded."""
 CAST = 18.0
+"""A picture whose mean colour is farther from gray than this, and that has hardly another hue, has a cast."""
 _CALM, _STEP = 7.0, 10.0
 """A frame's rows vary by less than the first (standard deviation, of 255) and end in a step of the second."""
 MARK_SHARE = 0.001
@@ -60,6 +61,11 @@ class Facts:
     @property
     def is_faded(self) -> bool:
         return self.light_range < FADED_RANGE
+
+    @property
+    def is_of_one_hue(self) -> bool:
+        # Hues that differ cancel in the mean colour.
+        return self.cast > max(CAST, 0.9 * self.chroma)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ SHOWN = 4
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; background: #fbfaf7; max-width: 1080px;
        margin: 2em auto; padding: 0 1em; }
+small { white-space: nowrap; }
 table { border-collapse: collapse; margin: 1em 0; }
 th, td { padding: .3em .8em; text-align: right; border-bottom: 1px solid #ddd; }
 th:first-child, td:first-child { text-align: left; }
@@ -106,7 +107,7 @@ def _curve(evaluation: Evaluation) -> str:
     return (
         f"<svg width='{width}' height='{height}' font-size='12'>"
         f"<path d='M40 20V{height - 40}H{width - 20}' fill='none' stroke='#999'/>{''.join(dots)}"
-        f"<text x='{width - 210}' y='{height - 18}'>own distance from the style gone: 0 to 1</text>"
+        f"<text x='40' y='{height - 18}'>own distance from the style gone: 0 to 1</text>"
         "<text x='2' y='14'>edges kept: 0 to 1</text></svg>"
     )
 
