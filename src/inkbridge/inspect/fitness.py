@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ from PIL import Image
 
 from inkbridge.errors import DataError
 from inkbridge.inspect.culture import CulturalDistance, cultural_distance
-from inkbridge.inspect.duplicates import Duplicate, find_duplicates
+from inkbridge.inspect.duplicates import find_duplicates
 from inkbridge.inspect.survey import MARK_SHARE, Facts, Survey, shared_mark, survey
 
 FEW, ENOUGH = 8, 40
@@ -82,17 +83,17 @@ def inspect_folders(
             )
         sides.append(found)
     ours, theirs = sides
-    kept = survey(held_back, report) if held_back is not None else None
-    findings = [*_about(ours, "content"), *_about(theirs, "style")]
-    findings += _leaks(ours, theirs, "the content folder and the style folder")
-    if kept is not None:
-        for side in sides:
-            findings += _leaks(side, kept, f"'{side.folder}' and the held-back folder")
+    kept = [survey(held_back, report)] if held_back is not None else []
+    same = _same_pictures([*sides, *kept])
+    findings = [*_about(ours, "content", same[0, 0]), *_about(theirs, "style", same[1, 1])]
+    findings += _leaks(same[0, 1], "the content folder and the style folder")
+    for k, side in enumerate(sides if kept else []):
+        findings += _leaks(same[k, 2], f"'{side.folder}' and the held-back folder")
     distance = cultural_distance([p.traits for p in ours.pictures], [p.traits for p in theirs.pictures])
     return Fitness(ours, theirs, findings, distance, _advise(theirs, distance))
 
 
-def _about(side: Survey, name: str) -> list[Finding]:
+def _about(side: Survey, name: str, same: list[tuple[Path, Path]]) -> list[Finding]:
     pictures = side.pictures
     found: list[Finding] = []
 
@@ -113,13 +114,12 @@ def _about(side: Survey, name: str) -> list[Finding]:
             f"{_pictures(len(small))} under {2 * CROP} pixels; enlarged, they teach blur. Find larger ones.",
             paths(small),
         )
-    same = _duplicates(pictures)
     if same:
-        copies = sorted({d.second for d in same})
+        copies = sorted({second for _, second in same})
         say(
             "duplicates",
             f"{_pictures(len(copies))} (near-)duplicates of others; they count double. Delete them.",
-            [pictures[i].path for i in copies],
+            copies,
         )
     framed = [p for p in pictures if p.frame > 0]
     if framed:
@@ -148,28 +148,22 @@ def _about(side: Survey, name: str) -> list[Finding]:
     return found
 
 
-def _leaks(one: Survey, other: Survey, where: str) -> list[Finding]:
+def _same_pictures(sides: list[Survey]) -> defaultdict[tuple[int, int], list[tuple[Path, Path]]]:
+    """The pairs of pictures that are the same one, by the places of their folders in `sides`."""
+    owners = [(k, facts) for k, side in enumerate(sides) for facts in side.pictures]
+    found: defaultdict[tuple[int, int], list[tuple[Path, Path]]] = defaultdict(list)
+    for pair in find_duplicates([Image.fromarray(facts.small).convert("L") for _, facts in owners]):
+        (first_side, first), (second_side, second) = owners[pair.first], owners[pair.second]
+        found[first_side, second_side].append((first.path, second.path))
+    return found
+
+
+def _leaks(pairs: list[tuple[Path, Path]], where: str) -> list[Finding]:
     """Pictures that stand in both folders."""
-    num = len(one.pictures)
-    pairs = [
-        (one.pictures[d.first].path, other.pictures[d.second - num].path)
-        for d in _duplicates([*one.pictures, *other.pictures])
-        if d.first < num <= d.second
-    ]
     if not pairs:
         return []
-    shown = [path for pair in pairs for path in pair]
-    return [
-        Finding(
-            "leak",
-            f"{_pictures(len(pairs))} in both {where}; measures there mean nothing. Delete one of each.",
-            shown,
-        )
-    ]
-
-
-def _duplicates(pictures: list[Facts]) -> list[Duplicate]:
-    return find_duplicates([Image.fromarray(facts.small).convert("L") for facts in pictures])
+    message = f"{_pictures(len(pairs))} in both {where}; measures there mean nothing. Delete one of each."
+    return [Finding("leak", message, [path for pair in pairs for path in pair])]
 
 
 def _advise(style: Survey, distance: CulturalDistance) -> Advice:

@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from inkbridge.metrics.similarity import _check
+from inkbridge.metrics.similarity import check_sizes
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
@@ -48,7 +48,7 @@ def fsimc(picture: Pixels, result: Pixels) -> float:
 
 
 def _both(picture: Pixels, result: Pixels) -> tuple[float, float]:
-    _check(picture, result, 2)
+    check_sizes(picture, result, 2)
     ours, theirs = _channels(picture), _channels(result)
     congruency_a, congruency_b = phase_congruency(ours[0]), phase_congruency(theirs[0])
     gradient_a, gradient_b = _scharr(ours[0]), _scharr(theirs[0])

@@ -36,7 +36,7 @@ def luminance(picture: Pixels) -> Floats:
 
 def psnr(picture: Pixels, result: Pixels) -> float:
     """Peak signal-to-noise ratio over all channels in decibels; infinite for equal pictures."""
-    _check(picture, result, 1)
+    check_sizes(picture, result, 1)
     error = float(np.square(picture.astype(np.float64) - result).mean())
     return math.inf if error == 0.0 else 10 * math.log10(255**2 / error)
 
@@ -87,14 +87,15 @@ def edge_correlation(picture: Pixels, result: Pixels, short_side: int = 256) -> 
     Both pictures are first resized to a common short side, antialiased. Returns 0 for a picture without any
     edge.
     """
-    _check(picture, result, 1)
+    check_sizes(picture, result, 1)
     a, b = (_gradient(luminance(_resized(p, short_side))).ravel() for p in (picture, result))
     a, b = a - a.mean(), b - b.mean()
     norm = float(np.sqrt((a @ a) * (b @ b)))
     return float(a @ b) / norm if norm > 1e-9 else 0.0
 
 
-def _check(picture: Pixels, result: Pixels, least: int) -> None:
+def check_sizes(picture: Pixels, result: Pixels, least: int) -> None:
+    """Raises ValueError for pictures of different sizes, or smaller than `least` pixels on a side."""
     if picture.shape != result.shape:
         raise ValueError(f"sizes differ: {picture.shape} and {result.shape}")
     if min(picture.shape[:2]) < least:
@@ -104,7 +105,7 @@ def _check(picture: Pixels, result: Pixels, least: int) -> None:
 
 
 def _luminances(picture: Pixels, result: Pixels, least: int) -> tuple[Floats, Floats]:
-    _check(picture, result, least)
+    check_sizes(picture, result, least)
     return luminance(picture), luminance(result)
 
 
