@@ -15,10 +15,14 @@ from PIL import Image, ImageFilter
 
 Gray = Image.Image
 Floats = npt.NDArray[np.float32]
+Cut = tuple[float, float, float, float]
+"""Left, top, right and bottom in shares of a picture's sides."""
 
 COARSE, FINE = 16, 64
 CANDIDATE, SAME = 0.8, 0.74
 """Correlations from which a pair is looked at closely, and from which it is the same picture."""
+PROMISING = 0.25
+"""From here on it is worth looking whether another cut-out fits better."""
 _KEPT = (1.0, 0.9, 0.8)
 """Shares of a side that a cut-out may keep."""
 
@@ -56,14 +60,14 @@ def find_duplicates(pictures: Sequence[Gray]) -> list[Duplicate]:
         alike[:, i] = -1.0
         for j in np.flatnonzero(alike.max(0) >= CANDIDATE):
             best = np.argsort(-alike[:, j])[:3]
-            correlation = max(_shifted_correlation(_detail(*variants[k]), fine_whole[j]) for k in best)
+            correlation = max(_best_correlation(variants[k], fine_whole[j]) for k in best)
             pair = (min(i, int(j)), max(i, int(j)))
             if correlation >= SAME and correlation > found.get(pair, 0.0):
                 found[pair] = correlation
     return [Duplicate(*pair, correlation) for pair, correlation in sorted(found.items())]
 
 
-def _cut_outs() -> list[tuple[float, float, float, float]]:
+def _cut_outs() -> list[Cut]:
     """Boxes in shares of a picture's sides: every kept share at both ends and in the middle."""
     spans = {(0.0, 1.0)}
     for kept in _KEPT[1:]:
@@ -71,12 +75,12 @@ def _cut_outs() -> list[tuple[float, float, float, float]]:
     return [(x0, y0, x1, y1) for x0, x1 in sorted(spans) for y0, y1 in sorted(spans)]
 
 
-def _pixels(image: Gray, cut: tuple[float, float, float, float] | None, side: int) -> Floats:
+def _pixels(image: Gray, cut: Cut | None, side: int) -> Floats:
     x0, y0, x1, y1 = (share * 2 * FINE for share in cut or (0.0, 0.0, 1.0, 1.0))
     return np.asarray(image.resize((side, side), Image.Resampling.BOX, box=(x0, y0, x1, y1)), np.float32)
 
 
-def _detail(image: Gray, cut: tuple[float, float, float, float] | None = None) -> Floats:
+def _detail(image: Gray, cut: Cut | None = None) -> Floats:
     """The FINE x FINE picture without its coarse layout, zero mean and unit length.
 
     Divided by its strength round about: the outline of a fan or a mount, which many pictures share, counts no
@@ -87,6 +91,26 @@ def _detail(image: Gray, cut: tuple[float, float, float, float] | None = None) -
     detail = fine - coarse
     strength = Image.fromarray(np.abs(detail).astype(np.uint8)).filter(ImageFilter.GaussianBlur(4))
     return _unit(detail / (np.asarray(strength, np.float32) + 2.0))
+
+
+def _best_correlation(variant: tuple[Gray, Cut], wanted: Floats) -> float:
+    """The correlation of fine detail, the cut-out's edges moved a little where that makes it better."""
+    image, cut = variant
+    best = _shifted_correlation(_detail(image, cut), wanted)
+    if best < PROMISING:
+        return best
+    x0, y0, x1, y1 = cut
+    edges = [x0, y0, x1, y1]
+    for step in (0.05, 0.025):
+        for i in range(4):
+            for moved in (edges[i] - step, edges[i] + step):
+                if not 0.0 <= moved <= 1.0 or best >= SAME:
+                    continue
+                x0, y0, x1, y1 = (moved if k == i else edges[k] for k in range(4))
+                found = _shifted_correlation(_detail(image, (x0, y0, x1, y1)), wanted)
+                if found > best:
+                    best, edges[i] = found, moved
+    return best
 
 
 def _shifted_correlation(a: Floats, b: Floats) -> float:
