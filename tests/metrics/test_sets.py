@@ -27,6 +27,13 @@ def test_fid_of_known_gaussians():
     assert fid(a, b) == pytest.approx(fid(b, a), rel=1e-9)
 
 
+def test_fid_and_kid_equal_another_program():
+    """torchmetrics 1.9 on the same features."""
+    a, b = gaussian(0), gaussian(1, shift=0.5, scale=2.0)
+    assert fid(a, b) == pytest.approx(7.8489384356, rel=1e-9)
+    assert kid(a, b) == pytest.approx(9.2578390659, rel=1e-9)
+
+
 def test_kid_is_unbiased_and_grows_with_the_shift():
     same = [kid(gaussian(2 * i, 60), gaussian(2 * i + 1, 60)) for i in range(40)]
     assert abs(np.mean(same)) < 3 * np.std(same) / np.sqrt(40)

@@ -29,7 +29,7 @@ def changed(before: dict, module: torch.nn.Module) -> bool:
 @pytest.mark.parametrize("spectral_norm", [True, False])
 def test_each_network_learns_from_its_own_loss_alone(spectral_norm):
     """Without what the generator minimises only the discriminator moves, and the other way round."""
-    only = ["losses.adversarial_weight=0", "losses.content_weight=0", "losses.texture_weight=0"]
+    only = [f"losses.{name}_weight=0" for name in ("adversarial", "content", "texture", "affinity")]
     settings = [*TINY, f"discriminator.spectral_norm={str(spectral_norm).lower()}", *only]
     recipe = Cut(load_config(None, [*settings, "losses.activation_weight=0"]).model, torch.device("cpu"))
     before = {name: copy.deepcopy(module.state_dict()) for name, module in recipe.modules().items()}

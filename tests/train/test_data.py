@@ -5,7 +5,7 @@ from PIL import Image
 from conftest import made_picture
 from inkbridge.errors import DataError
 from inkbridge.train.augment import augment, cutout, translate
-from inkbridge.train.data import Crops, DataConfig, load_pictures
+from inkbridge.train.data import Crops, DataConfig, load_pictures, median_short_side
 from inkbridge.train.schedule import ema_decay, ramp, warm_up
 
 
@@ -66,6 +66,18 @@ def test_pictures_of_any_size_give_crops(tmp_path, size):
         loaded = load_pictures(folder, side, CONFIG, tmp_path / "cache", 0)
         assert min(loaded.pictures[0].shape[:2]) <= CONFIG.short_side
         assert Crops(loaded.pictures, side, CONFIG, 0).batch(0, 20).shape == (20, 48, 48, 3)
+
+
+def test_style_pictures_are_brought_to_the_scale_of_the_content(tmp_path):
+    contents = load_pictures(
+        fill(tmp_path / "content", 8, (90, 60)), "content", CONFIG, tmp_path / "cache", 0
+    )
+    side = median_short_side(contents.pictures)
+    assert side == 60
+    for size, expected in (((300, 200), 60), ((75, 50), 60), ((45, 30), 48)):
+        folder = fill(tmp_path / f"style{size[0]}", 8, size)
+        style = load_pictures(folder, "style", CONFIG, tmp_path / "cache", 0, f"s{size[0]}", side)
+        assert min(style.pictures[0].shape[:2]) == expected, size
 
 
 def test_style_pictures_lose_their_frame_and_content_does_not(tmp_path):

@@ -143,3 +143,50 @@ def test_losses_do_not_depend_on_the_batch_size():
         twice = torch.cat([logits, logits])
         assert loss_g(twice).item() == pytest.approx(loss_g(logits).item())
         assert loss_d(twice, -twice).item() == pytest.approx(loss_d(logits, -logits).item())
+
+
+def test_a_barycentre_lies_as_far_from_both_as_its_share_says():
+    first, second = torch.tensor([[3.0, 1.0, 2.0]]), torch.tensor([[10.0, 30.0, 20.0]])
+    assert losses.barycentre(first, second, 0.0).tolist() == [[1, 2, 3]]
+    assert losses.barycentre(first, second, 0.25).tolist() == [[3.25, 6.5, 9.75]]
+    assert losses.barycentre(first, second, 1.0).tolist() == [[10, 20, 30]]
+
+
+def test_a_barycentre_of_unequally_many_values_keeps_their_distribution():
+    many, few = torch.linspace(0, 1, 1000)[None], torch.tensor([[5.0, 5.0]])
+    assert torch.allclose(losses.barycentre(many, few, 0.0), torch.tensor([[0.25, 0.75]]), atol=2e-3)
+    assert losses.barycentre(few, many, 0.0).tolist() == [[5, 5]]
+
+
+def test_a_fusion_is_at_home_between_its_styles():
+    """What is distributed as the barycentre is nearer to it than either style."""
+    rng = torch.Generator().manual_seed(0)
+    noise = torch.randn(4, 3, 32, 32, generator=rng)
+    first, second, between = 0.2 * noise - 0.5, 0.4 * noise + 0.5, 0.3 * noise
+    directions = [losses.random_directions(75, 16, rng)]
+
+    def distance(pictures):
+        fusion = losses.Fusion([second], [], 0.5)
+        draw = torch.Generator().manual_seed(1)
+        return losses.sliced_wasserstein([pictures], [first], directions, draw, fused_with=fusion).item()
+
+    assert distance(between) < 0.1
+    assert min(distance(first), distance(second)) > 10 * distance(between)
+
+
+def test_affinity_asks_of_like_places_alone_to_stay_alike():
+    content = torch.zeros(1, 3, 16, 16)
+    content[..., 8:] = 1.0  # two places, each 8 x 16, of two colours
+    halo = content.clone()
+    halo[:, :, :8] += 0.5  # the same colour painted in two
+    recoloured = content * -0.7 + 0.2
+    assert losses.affinity(recoloured, content).item() == pytest.approx(0.5 * 1e-3, rel=0.01)
+    # Of 16 pairs of 4 places 4 are alike but not the same; they are sqrt(3) / 2 apart.
+    assert losses.affinity(halo, content).item() == pytest.approx(4 / 16 * math.sqrt(0.75), rel=0.01)
+
+
+def test_texture_is_free_of_affinity():
+    content = torch.zeros(1, 3, 32, 32)
+    stripes = content.clone()
+    stripes[..., ::2], stripes[..., 1::2] = 0.5, -0.5
+    assert losses.affinity(stripes, content).item() < 2e-3

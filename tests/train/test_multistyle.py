@@ -74,13 +74,45 @@ def batch(seed: int) -> torch.Tensor:
     return (torch.rand(2, 3, 48, 48, generator=rng) * 2 - 1).contiguous(memory_format=torch.channels_last)
 
 
-def test_every_style_gets_as_many_updates_by_code_and_by_example(recipe):
-    choices = [recipe.choose(7, update) for update in range(60)]
+def test_every_style_gets_as_many_updates_by_code_by_example_and_in_fusions(recipe):
+    choices = [recipe.choose(7, update) for update in range(90)]
+    fused = [choice for choice in choices if choice.fused_with is not None]
     for style in range(3):
         for from_one in (False, True):
             assert choices.count(Choice(style, from_one)) == 10
-    assert choices == [recipe.choose(7, update) for update in range(60)]
-    assert choices != [recipe.choose(8, update) for update in range(60)]
+        assert [choice.style for choice in fused].count(style) == 10
+        assert [choice.fused_with for choice in fused].count(style) == 10
+    assert all(choice.fused_with != choice.style and 0 <= choice.share < 1 for choice in fused)
+    assert choices == [recipe.choose(7, update) for update in range(90)]
+    assert choices != [recipe.choose(8, update) for update in range(90)]
+
+
+def test_without_fusion_every_second_round_paints_from_examples():
+    config = load_config(None, [*SETTINGS, "losses.fusion=false"], "multistyle").model
+    recipe = Multistyle(config, torch.device("cpu"), 3)
+    choices = [recipe.choose(7, update) for update in range(60)]
+    assert {choices.count(Choice(style, from_one)) for style in range(3) for from_one in (False, True)} == {
+        10
+    }
+
+
+def test_a_fusion_moves_both_codes_and_its_results_are_not_remembered(recipe):
+    rng = torch.Generator().manual_seed(0)
+    for style in (0, 1):
+        recipe.update(batch(1), batch(2 + style), Choice(style), 0.1, 100, rng)
+    recipe.optimizer_g.state.clear()
+    before = recipe.generator.styles.detach().clone()
+    remembered = copy.deepcopy(recipe.result_memories.state_dict())
+    recipe.update(batch(5), batch(2), Choice(0, fused_with=1, share=0.4), 0.1, 104, rng)
+    assert (recipe.generator.styles != before).any(dim=1).tolist() == [True, True, False]
+    assert equal(recipe.result_memories.state_dict(), remembered)
+
+
+def test_a_fusion_is_judged_by_both_outputs_of_the_discriminator(recipe):
+    shares = torch.tensor([0.75, 0.25, 0.0])
+    logits = [recipe.discriminator(batch(1), style)[0][0] for style in range(3)]
+    fused = recipe.discriminator(batch(1), shares)[0][0]
+    assert torch.allclose(fused, 0.75 * logits[0] + 0.25 * logits[1], atol=1e-5)
 
 
 def test_an_update_by_code_moves_that_code_alone_and_one_by_example_none(recipe):
@@ -169,25 +201,25 @@ def test_adapting_adds_a_style_and_leaves_the_others_as_they_were(inks_pack, tmp
 
 def test_adapting_refuses_a_generator_it_does_not_know(stub_pack, tmp_path):
     stripes(tmp_path / "violet", (110, 30, 150), 4)
-    with pytest.raises(PackError, match="cannot learn a new style"):
+    with pytest.raises(PackError, match="cannot learn"):
         adapt(stub_pack, "violet", tmp_path / "violet", tmp_path / "x.stylepack", updates=1)
 
 
 def test_stopping_and_going_on_ends_bit_for_bit_where_one_go_ends(inks, tmp_path, monkeypatch):
     config = load_config(None, SETTINGS, "multistyle")
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    assert train(*inks, whole, config, Budget(images=40))
+    assert train(*inks, whole, config, Budget(images=52))
     monkeypatch.setattr(loop, "LOG_SECONDS", 0.0)
     reports = []
 
-    def stop_after_five(report):
+    def stop_after_eight(report):
         reports.append(report)
-        if len(reports) == 5:  # in the middle of a round that paints from examples
+        if len(reports) == 8:  # in the middle of a round that paints fusions
             signal.raise_signal(signal.SIGINT)
 
-    assert not train(*inks, parts, config, Budget(images=40), stop_after_five)
-    assert read_checkpoint(parts / "checkpoint.pt")["progress"]["images_seen"] == 10
-    assert train(*inks, parts, config, Budget(images=40))
+    assert not train(*inks, parts, config, Budget(images=52), stop_after_eight)
+    assert read_checkpoint(parts / "checkpoint.pt")["progress"]["images_seen"] == 16
+    assert train(*inks, parts, config, Budget(images=52))
     first, second = read_checkpoint(whole / "checkpoint.pt"), read_checkpoint(parts / "checkpoint.pt")
     assert equal(first["modules"], second["modules"])
     assert equal(first["optimizers"], second["optimizers"])

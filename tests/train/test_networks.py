@@ -82,3 +82,31 @@ def test_projections_are_unit_vectors_at_different_places():
     assert [len(set(p.tolist())) for p in positions] == [16, 9]
     for vectors in ProjectionHeads([5, 7], 4)(features, positions):
         assert torch.allclose(vectors.norm(dim=2), torch.ones(2, vectors.shape[1]), atol=1e-5)
+
+
+def test_grain_is_as_strong_as_the_style_wants_it():
+    generator = small()
+    image, grain = torch.zeros(1, 3, 48, 48), torch.rand(1, 1, 48, 48)
+
+    def effect():
+        code = generator.styles[:1]
+        return (generator(image, code, grain) - generator(image, code)).abs().mean().item()
+
+    before = effect()
+    assert before > 0
+    for gain in (generator.gain1, generator.gain2):
+        torch.nn.init.zeros_(gain.bias)
+    assert effect() == 0
+
+
+def test_the_discriminator_sees_fine_detail_from_the_first_update():
+    """A faint mesh moves the logits of a new discriminator as much as a plain change of colour."""
+    torch.manual_seed(0)
+    discriminator = Discriminator(DiscriminatorConfig(width=32, num_scales=1))
+    plain = torch.zeros(1, 3, 64, 64)
+    mesh = plain.clone()
+    mesh[..., ::2, ::2], mesh[..., 1::2, 1::2] = 0.1, -0.1
+    (logits,), _ = discriminator(plain)
+    (meshed,), _ = discriminator(mesh)
+    (lighter,), _ = discriminator(plain + 0.1)
+    assert (meshed - logits).abs().mean() > (lighter - logits).abs().mean()

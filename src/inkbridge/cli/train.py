@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import time
@@ -19,6 +20,7 @@ def train(
     content: Path,
     style: Annotated[list[str], Parameter(negative=())],
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    from_: Annotated[str | None, Parameter(name="--from")] = None,
     config: Path | None = None,
     set: Annotated[list[str] | None, Parameter(negative=())] = None,
     minutes: float | None = None,
@@ -35,6 +37,8 @@ def train(
         Folder of pictures in the wanted style; for several styles in one pack, NAME=FOLDER for each.
     out
         Run folder: checkpoints, samples, logs.
+    from_
+        Start from what a pack has learned, a bundled one by name or a file: style shows within minutes.
     config
         TOML file of settings.
     set
@@ -62,7 +66,8 @@ def train(
     from inkbridge.train.loop import train as run_training
 
     styles = _style_folders(style)
-    settings = load_config(config, set or [], "cut" if isinstance(styles, Path) else "multistyle")
+    assignments = [*(set or []), *([f"start_from={json.dumps(from_)}"] if from_ else [])]
+    settings = load_config(config, assignments, "cut" if isinstance(styles, Path) else "multistyle")
     budget = Budget(images=images) if images is not None else Budget(minutes=minutes or 60.0)
     with _Display() as display:
         finished = run_training(

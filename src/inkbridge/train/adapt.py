@@ -16,27 +16,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnx
-import onnx.numpy_helper
 import torch
 from PIL import Image
 from torch import Tensor
 
-from inkbridge.errors import ConfigError, PackError
+from inkbridge.errors import ConfigError
 from inkbridge.images import RGB
-from inkbridge.pack import StylePack
 from inkbridge.pack_format import PackFile, StyleEntry, read_pack, write_pack
 from inkbridge.train import losses
-from inkbridge.train.data import Crops, DataConfig, PictureSet, load_pictures
-from inkbridge.train.export import compare, to_title
+from inkbridge.train.data import Crops, DataConfig, load_pictures
+from inkbridge.train.export import to_title
+from inkbridge.train.from_pack import first_code, generator_of
 from inkbridge.train.memory import Memory
-from inkbridge.train.networks.generator import Generator, GeneratorConfig, draw_grain
+from inkbridge.train.networks.generator import Generator, draw_grain
 from inkbridge.train.networks.projection import sample_positions
 from inkbridge.train.recipes.cut import mean, texture_loss
 from inkbridge.train.schedule import ramp
 
 CONTENTS = Path(__file__).parent / "contents.jpg"
 """24 photographs of 128 pixels on one sheet: what is painted while a code is learned."""
+CONTENT_SIDE = 320
+"""Short side of the photographs they were cut from."""
 
 
 @dataclass
@@ -75,10 +75,10 @@ def adapt(
     generator = generator_of(file, str(pack))
     data = DataConfig(crop=config.crop, minimum=1, hold_back=0.0)
     with tempfile.TemporaryDirectory() as cache:
-        pictures = load_pictures(folder, "style", data, Path(cache), config.seed, name)
+        pictures = load_pictures(folder, "style", data, Path(cache), config.seed, name, CONTENT_SIDE)
         for sentence in pictures.left_out:
             say(f"Left out: {sentence}")
-        code = torch.nn.Parameter(torch.from_numpy(_first_code(file, pack, pictures)))
+        code = torch.nn.Parameter(torch.from_numpy(first_code(file, str(pack), pictures)))
         _learn(generator, code, pictures.pictures, config, minutes, updates, report)
     new = copy.deepcopy(file)
     values = [round(float(value), 6) for value in code.detach()[0]]
@@ -89,38 +89,6 @@ def adapt(
     }
     write_pack(out, new)
     return new
-
-
-def generator_of(file: PackFile, name: str) -> Generator:
-    """The pack's generator as a frozen PyTorch network, compared with the ONNX one."""
-    model = onnx.load_from_string(file.generator)
-    weights = {entry.name: onnx.numpy_helper.to_array(entry) for entry in model.graph.initializer}
-    try:
-        sizes = GeneratorConfig(
-            width=weights["encoder.0.weight"].shape[0],
-            body=weights["encoder.2.weight"].shape[0],
-            num_blocks=sum(key.startswith("blocks.") and key.endswith("conv1.weight") for key in weights),
-            style_dim=weights["up1.affine.weight"].shape[1],
-        )
-        generator = Generator(sizes)
-        state = {
-            key: torch.from_numpy(weights[key].copy()) for key in generator.state_dict() if key != "styles"
-        }
-        generator.load_state_dict({**state, "styles": generator.styles.detach()})
-    except (KeyError, IndexError, RuntimeError):
-        raise PackError(
-            f"{name}: its generator cannot learn a new style (another version or program made it)."
-        ) from None
-    generator.eval().requires_grad_(False)
-    compare(file.generator, generator, torch.tensor([file.info.styles[0].code]), name)
-    return generator
-
-
-def _first_code(file: PackFile, path: Path, pictures: PictureSet) -> np.ndarray:
-    if file.encoder is None:
-        codes = [style.code for style in file.info.styles]
-        return np.mean(np.array(codes, np.float32), axis=0, keepdims=True)
-    return StylePack(file, str(path)).code(like=[np.asarray(picture) for picture in pictures.pictures])
 
 
 def _learn(

@@ -30,6 +30,8 @@ class TrainConfig:
     recipe: str = "cut"
     title: str = ""
     """Name of the style, for people; empty: the name of the style folder."""
+    start_from: str = ""
+    """A pack, by name or file, whose networks and styles training starts from; empty: from nothing."""
     seed: int = 0
     batch: int = 2
     precision: str = "auto"

@@ -27,7 +27,10 @@ class DataConfig:
     crop: int = 96
     """Side of the training crops in pixels; a multiple of 16."""
     short_side: int = 384
-    """Larger pictures are cached with this short side; smaller ones as they are."""
+    """Larger content pictures are cached with this short side; smaller ones as they are."""
+    enlarge: float = 1.5
+    """Style pictures are cached with the content's median short side, so that a stroke keeps its size within
+    the picture; smaller ones are enlarged by at most this much."""
     content_scale: tuple[float, float] = (0.8, 1.25)
     """Crops of content are taken at a random scale in this range (1 = cached size, at which pictures will be
     painted). Smaller ones have more contrast than what will be painted: results then have too little."""
@@ -55,21 +58,28 @@ class PictureSet:
 
 
 def load_pictures(
-    folder: Path, side: str, config: DataConfig, cache_dir: Path, seed: int, name: str = ""
+    folder: Path,
+    side: str,
+    config: DataConfig,
+    cache_dir: Path,
+    seed: int,
+    name: str = "",
+    short_side: int | None = None,
 ) -> PictureSet:
     """Decode the pictures of `folder`, or take them from the cache of an earlier start.
 
     `side` ("content" or "style") and the style's `name`, if there are several, are used in messages and file
-    names. Raises DataError when fewer than `config.minimum` pictures remain after the held-back ones are set
+    names. With `short_side` pictures are brought to that one, else to `config.short_side` if they are larger.
+    Raises DataError when fewer than `config.minimum` pictures remain after the held-back ones are set
     aside.
     """
     files = find_pictures(folder)
-    key = _cache_key(files, side, config, seed)
+    key = _cache_key(files, side, config, seed, short_side)
     stem = f"{side}-{name}" if name else side
     index_file, pixel_file = cache_dir / f"{stem}.json", cache_dir / f"{stem}.pixels"
     index = _read_index(index_file, pixel_file, key)
     if index is None:
-        index = _decode_all(folder, files, side, config, seed, pixel_file)
+        index = _decode_all(folder, files, side, config, seed, pixel_file, short_side)
         index["key"] = key
         write_atomically(index_file, lambda file: file.write(json.dumps(index).encode()))
     pixels = np.memmap(pixel_file, dtype=np.uint8, mode="r") if index["bytes"] else None
@@ -93,9 +103,9 @@ def load_pictures(
     return loaded
 
 
-def _cache_key(files: list[Path], side: str, config: DataConfig, seed: int) -> str:
+def _cache_key(files: list[Path], side: str, config: DataConfig, seed: int, short_side: int | None) -> str:
     facts = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    return hashlib.sha256(json.dumps([facts, side, asdict(config), seed]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([facts, side, asdict(config), seed, short_side]).encode()).hexdigest()
 
 
 def _read_index(index_file: Path, pixel_file: Path, key: str) -> dict[str, Any] | None:
@@ -107,14 +117,21 @@ def _read_index(index_file: Path, pixel_file: Path, key: str) -> dict[str, Any] 
 
 
 def _decode_all(
-    folder: Path, files: list[Path], side: str, config: DataConfig, seed: int, pixel_file: Path
+    folder: Path,
+    files: list[Path],
+    side: str,
+    config: DataConfig,
+    seed: int,
+    pixel_file: Path,
+    short_side: int | None,
 ) -> dict[str, Any]:
     decoded: list[tuple[Path, RGB]] = []
     left_out: list[str] = []
     for file in files:
         try:
             rgb = read_picture(file).rgb
-            decoded.append((file, _prepare(rgb, config.trim if side == "style" else 0.0, config)))
+            trim = config.trim if side == "style" else 0.0
+            decoded.append((file, _prepare(rgb, trim, config, short_side)))
         except DataError as error:
             left_out.append(str(error))
     held = _held_back(len(decoded), config, seed)
@@ -135,13 +152,14 @@ def _decode_all(
     }
 
 
-def _prepare(rgb: RGB, trim: float, config: DataConfig) -> RGB:
+def _prepare(rgb: RGB, trim: float, config: DataConfig, short_side: int | None) -> RGB:
     height, width = rgb.shape[:2]
     top, left = int(height * trim), int(width * trim)
     image = Image.fromarray(rgb[top : height - top, left : width - left])
     # A crop must fit at the smallest scale as well as at scale 1.
     smallest = config.crop
-    scale = min(config.short_side / min(image.size), 1.0)
+    most = config.enlarge if short_side is not None else 1.0
+    scale = min((short_side or config.short_side) / min(image.size), most)
     scale = max(scale, smallest / min(image.size))
     if scale != 1.0:
         size = (
@@ -158,6 +176,11 @@ def _held_back(num: int, config: DataConfig, seed: int) -> set[int]:
         return set()
     order = np.random.default_rng([seed, num]).permutation(num)
     return set(order[: round(num * config.hold_back)].tolist())
+
+
+def median_short_side(pictures: list[RGB]) -> int:
+    """The short side, in pixels, that half of the pictures are below."""
+    return int(np.median([min(picture.shape[:2]) for picture in pictures]))
 
 
 class Crops:

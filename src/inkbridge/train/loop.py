@@ -24,7 +24,8 @@ from inkbridge.errors import ConfigError, TrainingError
 from inkbridge.images import RGB
 from inkbridge.train.checkpoint import Progress, restore_checkpoint, save_checkpoint
 from inkbridge.train.config import TrainConfig, from_dict, to_dict
-from inkbridge.train.data import Crops, PictureSet, load_pictures
+from inkbridge.train.data import Crops, PictureSet, load_pictures, median_short_side
+from inkbridge.train.from_pack import start_from
 from inkbridge.train.precision import resolve_precision
 from inkbridge.train.recipes import RECIPES, Recipe
 from inkbridge.train.run_folder import RunFolder
@@ -89,8 +90,9 @@ def train(
         settled, is_new = _settle_config(run, config, content_dir, folders, place)
         config = from_dict(settled, str(run.config))
         content = load_pictures(content_dir, "content", config.data, run.cache, config.seed)
+        side = median_short_side(content.pictures)
         style = {
-            name: load_pictures(folder, "style", config.data, run.cache, config.seed, name)
+            name: load_pictures(folder, "style", config.data, run.cache, config.seed, name, side)
             for name, folder in folders.items()
         }
         if is_new:  # only now: a mistyped folder must not claim the run folder
@@ -105,6 +107,9 @@ def train(
         if run.checkpoint.exists():
             done = restore_checkpoint(run.checkpoint, recipe)
             say(f"Going on at {done.images_seen:,} images.")
+        elif config.start_from:
+            start_from(recipe, config.start_from, style)
+            say(f"Starting from {config.start_from}.")
         run.cut_logs(done.images_seen)
         loop = _Loop(run, config, budget, recipe, content, style, done, place, measure)
         return loop.run_all(report)

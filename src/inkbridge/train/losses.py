@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -81,12 +82,49 @@ def random_directions(dim: int, num: int, rng: torch.Generator) -> Tensor:
     return F.normalize(torch.randn(dim, num, generator=rng), dim=0)
 
 
+@dataclass
+class Fusion:
+    """The second style of a fusion, as `sliced_wasserstein` needs it."""
+
+    styles: Sequence[Tensor]
+    earlier: Sequence[Tensor]
+    share: float
+    """How much of it: 0 none, 1 nothing else."""
+
+
+def barycentre(first: Tensor, second: Tensor, share: float) -> Tensor:
+    """Rows x n and rows x m -> rows x min(n, m): the distributions between, `share` of the way to the second.
+
+    In one dimension the Wasserstein barycentre is the mean of values of equal rank (Agueh and Carlier 2011,
+    section 6.1), and the way along it the straight one: the distance from the first grows in proportion to
+    `share`, that from the second falls.
+    """
+    num = min(first.shape[1], second.shape[1])
+    ranks = [((torch.arange(num) + 0.5) * (side.shape[1] / num)).long() for side in (first, second)]
+    return torch.lerp(_sorted(first)[:, ranks[0]], _sorted(second)[:, ranks[1]], share)
+
+
+def affinity(result: Tensor, content: Tensor, pool: int = 8, spread: float = 0.1) -> Tensor:
+    """Places of like colour in the content are to have like colour in the result.
+
+    mean over all pairs of places i, j of exp(-|c_i - c_j|^2 / (2 spread^2)) |r_i - r_j|, c and r being the
+    mean colours of `pool` x `pool` pixels of N x 3 x H x W pictures. The affinity is that of spectral
+    clustering (Shi and Malik 2000, Eq. 11), without its term of nearness: a sky is one colour from end to
+    end, so a halo round a figure before it costs. Texture finer than `pool` is free.
+    """
+    ours, theirs = (F.avg_pool2d(side, pool).flatten(2).transpose(1, 2) for side in (result, content))
+    alike = torch.exp(-torch.cdist(theirs, theirs).square() / (2 * spread**2))
+    apart = ((ours[:, :, None] - ours[:, None]).square().sum(3) + 1e-6).sqrt()
+    return (alike * apart).mean()
+
+
 def sliced_wasserstein(
     results: Sequence[Tensor],
     styles: Sequence[Tensor],
     directions: Sequence[Tensor],
     rng: torch.Generator,
     earlier: Sequence[Tensor] = (),
+    fused_with: Fusion | None = None,
     patch: int = 5,
     places: int = 16,
 ) -> Tensor:
@@ -98,7 +136,8 @@ def sliced_wasserstein(
     count as much as coarse ones. `results`, `styles` and `earlier` hold one N x C x H x W tensor for each
     level, N differing as it likes; about `places` x `places` patches of each result are looked at, and a
     quarter as many of each style picture and of each of `earlier`, results of earlier updates among which
-    ranks are taken too.
+    ranks are taken too. With `fused_with` the target, and what is among the earlier results, are barycentres
+    of both styles.
     """
     total = results[0].new_zeros(())
     for i, (result, style, direction) in enumerate(zip(results, styles, directions, strict=True)):
@@ -109,6 +148,12 @@ def sliced_wasserstein(
         with torch.no_grad():
             theirs = _projections(style, kernel, coarse, rng)
             others = _projections(earlier[i], kernel, coarse, rng) if earlier else ours[:, :0]
+            if fused_with is not None:
+                second = _projections(fused_with.styles[i], kernel, coarse, rng)
+                theirs = barycentre(theirs, second, fused_with.share)
+            if fused_with is not None and earlier:
+                second = _projections(fused_with.earlier[i], kernel, coarse, rng)
+                others = barycentre(others, second, fused_with.share)
             spread = theirs.std().clamp_min(1e-3)
             # Each picture has the same mass, however many of its patches are looked at.
             mass = (ours.shape[1] / len(result)) / (others.shape[1] / len(earlier[i])) if earlier else 1.0

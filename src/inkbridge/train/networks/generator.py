@@ -96,8 +96,9 @@ class Generator(nn.Module):
     picture's border first (`inkbridge.tiling`).
 
     Grain enters at 1/4 and at 1/2 (the idea of Karras et al. 2019, section 3.2; here through a learned linear
-    map of the pixels under each place). Without it, a flat area of the picture leaves nothing to make paper
-    or wood texture of but the lattice of the convolutions, and the generator painted a mesh there.
+    map of the pixels under each place, and as strong as the style wants it). Without it, a flat area of the
+    picture leaves nothing to make paper or wood texture of but the lattice of the convolutions, and the
+    generator painted a mesh there.
     """
 
     def __init__(self, config: GeneratorConfig, num_styles: int = 1) -> None:
@@ -121,8 +122,11 @@ class Generator(nn.Module):
         self.up2 = ModulatedConv(2 * width, width, dim)
         self.grain1 = nn.Conv2d(16, 2 * width, 1, bias=False)
         self.grain2 = nn.Conv2d(4, width, 1, bias=False)
-        for conv in (self.grain1, self.grain2):
+        self.gain1, self.gain2 = nn.Linear(dim, 2 * width), nn.Linear(dim, width)
+        for conv, gain in ((self.grain1, self.gain1), (self.grain2, self.gain2)):
             nn.init.normal_(conv.weight, std=0.1 / math.sqrt(conv.in_channels))
+            nn.init.zeros_(gain.weight)
+            nn.init.ones_(gain.bias)
         self.refine = ModulatedConv(width, width, dim)
         self.to_rgb = nn.Conv2d(width, 12, 3, padding=1)
         _start_without_grid(self.to_rgb.weight)
@@ -167,13 +171,13 @@ class Generator(nn.Module):
             deep = block(deep, style)
         x = _double(self.up1(deep, style)) + self.skip(quarter)
         if grain is not None:
-            x = x + self.grain1(F.pixel_unshuffle(grain, 4))
+            x = x + self.grain1(F.pixel_unshuffle(grain, 4)) * self.gain1(style)[:, :, None, None]
         x = _act(x)
         for block in self.blocks1:
             x = block(x, style)
         fine = _double(_act(self.up2(x, style)))
         if grain is not None:
-            fine = fine + self.grain2(F.pixel_unshuffle(grain, 2))
+            fine = fine + self.grain2(F.pixel_unshuffle(grain, 2)) * self.gain2(style)[:, :, None, None]
         fine = _act(self.refine(fine, style))
         return torch.tanh(F.pixel_shuffle(self.to_rgb(fine), 2))
 

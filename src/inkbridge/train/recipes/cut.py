@@ -33,8 +33,9 @@ class LossConfig:
 
     adversarial: str = "non-saturating"
     adversarial_weight: float = 1.0
-    r1_weight: float = 0.02
-    """Weight of the discriminator's R1 gradient penalty; 0 leaves it out."""
+    r1_weight: float = 0.001
+    """Weight of the discriminator's R1 gradient penalty; 0 leaves it out. Twenty times this kept it from
+    learning at all to tell a mesh from brushwork."""
     r1_every: int = 16
     """Discriminator updates between penalties; each counts that many times (Karras et al. 2020)."""
     content_weight: float = 0.3
@@ -48,6 +49,8 @@ class LossConfig:
     memory: int = 16
     """Pictures of each side that the texture distance remembers: results are asked for the palette of that
     many style pictures together, not each pair of results for that of a pair."""
+    affinity_weight: float = 2.0
+    """Weight of the affinity loss: what is of one colour in the content stays of one colour."""
     identity_weight: float = 0.0
     """Weight of |G(style) - style|, fading to 0 at `identity_until`; costs about half as much time again."""
     identity_until: float = 0.3
@@ -69,6 +72,9 @@ class OptimizerConfig:
     """Share of training after which learning rates fall in a straight line: the generator's to a
     twentieth, the discriminator's to a quarter, so that what is left of the mesh is found and removed."""
     warm_up_images: int = 500
+    generator_warm_up_images: int = 500
+    """Many more where the generator starts from a pack and the discriminator from nothing: a generator that
+    follows at full speed never lets it get ahead."""
     ema_half_life: float = 2000.0
     """Images after which a weight counts half in the averaged generator."""
 
@@ -92,6 +98,9 @@ class Choice:
     style: int = 0
     from_one_picture: bool = False
     """Whether all crops of the style come from one picture."""
+    fused_with: int | None = None
+    """A second style, of which the result is to have `share`."""
+    share: float = 0.0
 
 
 class Cut:
@@ -184,6 +193,9 @@ class Cut:
         loss = loss + config.content_weight * parts["content"]
         loss = loss + config.activation_weight * parts.get("activation", 0.0)
         loss = loss + config.texture_weight * parts.get("texture", 0.0)
+        if config.affinity_weight:
+            parts["affinity"] = losses.affinity(result, content)
+            loss = loss + config.affinity_weight * parts["affinity"]
         if config.identity_weight and progress < config.identity_until:
             parts["identity"] = F.l1_loss(self.generator(style, code, draw_grain(style, rng)), style)
             fade = ramp(progress, 0.0, config.identity_until, 0.0)
@@ -198,8 +210,7 @@ class Cut:
         )
 
         opt = self.config.optimizer
-        set_lr(self.optimizer_g, opt, opt.generator_lr, 0.05, progress, images_seen)
-        set_lr(self.optimizer_d, opt, opt.discriminator_lr, 0.25, progress, images_seen)
+        set_lrs(self.optimizer_g, self.optimizer_d, opt, progress, images_seen)
         self.optimizer_g.step()
         self.optimizer_d.step()
         decay = ema_decay(images_seen, len(content), opt.ema_half_life)
@@ -225,15 +236,25 @@ def content_loss(
 
 
 def texture_loss(
-    result: Tensor, style: Tensor, results: Memory, styles: Memory, rng: torch.Generator
+    result: Tensor,
+    style: Tensor,
+    results: Memory,
+    styles: Memory,
+    rng: torch.Generator,
+    fused_with: losses.Fusion | None = None,
 ) -> Tensor:
-    """Sliced Wasserstein distance of results from style pictures, both joined to what is remembered."""
+    """Sliced Wasserstein distance of results from style pictures, both joined to what is remembered.
+
+    Results of a fusion are not remembered.
+    """
     levels = losses.laplacian_pyramid(result, 4)
     with torch.no_grad():
         styles.add(losses.laplacian_pyramid(style, 4))
     directions = [losses.random_directions(3 * 5 * 5, 40, rng).to(result.device) for _ in levels]
-    loss = losses.sliced_wasserstein(levels, styles.levels(), directions, rng, results.levels())
-    results.add(levels)
+    earlier = results.levels()
+    loss = losses.sliced_wasserstein(levels, styles.levels(), directions, rng, earlier, fused_with)
+    if fused_with is None:
+        results.add(levels)
     return loss
 
 
@@ -272,18 +293,21 @@ def discriminator_gradients(
     }
 
 
-def set_lr(
-    optimizer: torch.optim.Optimizer,
+def set_lrs(
+    optimizer_g: torch.optim.Optimizer,
+    optimizer_d: torch.optim.Optimizer,
     config: OptimizerConfig,
-    lr: float,
-    final: float,
     progress: float,
     images_seen: int,
 ) -> None:
-    """Warm-up, plateau and a straight line down to `final` of `lr`."""
-    factor = ramp(progress, config.decay_from, 1.0, final)
-    for group in optimizer.param_groups:
-        group["lr"] = lr * factor * warm_up(images_seen, config.warm_up_images)
+    """Warm-up, plateau and a straight line down, for both networks."""
+    for optimizer, lr, warm_up_images, final in (
+        (optimizer_g, config.generator_lr, config.generator_warm_up_images, 0.05),
+        (optimizer_d, config.discriminator_lr, config.warm_up_images, 0.25),
+    ):
+        factor = ramp(progress, config.decay_from, 1.0, final) * warm_up(images_seen, warm_up_images)
+        for group in optimizer.param_groups:
+            group["lr"] = lr * factor
 
 
 @torch.no_grad()

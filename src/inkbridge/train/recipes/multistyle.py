@@ -1,12 +1,13 @@
 """Recipe `multistyle`: many styles in one generator, each also to be had from an example picture.
 
 One generator serves all styles; a style is a code that scales its channels (`networks/generator.py`). Each
-style has a learned code; a style encoder reads a code from any example picture. Every second round of
-updates paints with learned codes, the others with the code of an example. Losses: those of recipe `cut`
-(the discriminator has one output per style, Choi et al. 2020), style reconstruction (the encoder must read
-from a result the code that it was painted with, Choi et al. 2020, Eq. 2), an anchor that keeps the
-encoder's reading of real style pictures near their style's code, and, every fourth update, identity: a style
-picture painted with its own code is itself. No pretrained network.
+style has a learned code; a style encoder reads a code from any example picture. Of three rounds of updates
+one paints with learned codes, one with the code of an example, and one with fusions: codes on the straight
+line between two styles, whose patches are to be distributed as the Wasserstein barycentre of both. Losses:
+those of recipe `cut` (the discriminator has one output per style, Choi et al. 2020), style reconstruction
+(the encoder must read from a result the code that it was painted with, Choi et al. 2020, Eq. 2), an anchor
+that keeps the encoder's reading of real style pictures near their style's code, and, every fourth update,
+identity: a style picture painted with its own code is itself. No pretrained network.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from inkbridge.train.recipes.cut import (
     discriminator_gradients,
     mean,
     place,
-    set_lr,
+    set_lrs,
     texture_loss,
 )
 from inkbridge.train.schedule import ema_decay
@@ -53,6 +54,8 @@ class MultistyleLossConfig(LossConfig):
     """Weight of |E(result) - code|, the style reconstruction."""
     anchor_weight: float = 0.5
     """Weight of |E(style) - learned code|."""
+    fusion: bool = True
+    """Whether every third round of updates paints fusions of two styles."""
 
 
 @dataclass
@@ -114,8 +117,14 @@ class Multistyle:
     def choose(self, seed: int, num_updates: int) -> Choice:
         """Each style once a round, in a new order, however many pictures it has."""
         turn, place = divmod(num_updates, self.num_styles)
-        order = np.random.default_rng([seed, 3, turn]).permutation(self.num_styles)
-        return Choice(int(order[place]), turn % 2 == 1)
+        rng = np.random.default_rng([seed, 3, turn])
+        order = rng.permutation(self.num_styles)
+        style, second = int(order[place]), int(order[place - 1])
+        if not self.config.losses.fusion or self.num_styles == 1:
+            return Choice(style, turn % 2 == 1)
+        if turn % 3 == 2:
+            return Choice(style, fused_with=second, share=float(rng.random(self.num_styles)[place]))
+        return Choice(style, turn % 3 == 1)
 
     def update(
         self,
@@ -132,9 +141,14 @@ class Multistyle:
         learned = self.generator.styles[choice.style : choice.style + 1]
         read = self.encoder(style)
         code = read.mean(0, keepdim=True) if choice.from_one_picture else learned
+        judged_as: int | Tensor = choice.style
+        if choice.fused_with is not None:
+            code = learned.lerp(self.generator.styles[choice.fused_with], choice.share)
+            judged_as = torch.zeros(self.num_styles, device=content.device)
+            judged_as[choice.style], judged_as[choice.fused_with] = 1 - choice.share, choice.share
         result, keys = self.generator.with_features(content, code, draw_grain(content, rng))
         with parametrize.cached():
-            fake, activations = self.discriminator(augment(result, names, rng), choice.style)
+            fake, activations = self.discriminator(augment(result, names, rng), judged_as)
             real, wanted = self.discriminator(augment(style, names, rng), choice.style)
 
         parts = {
@@ -147,9 +161,13 @@ class Multistyle:
         }
         loss = config.adversarial_weight * parts["adversarial"]
         loss = loss + config.content_weight * parts["content"]
-        loss = loss + config.activation_weight * parts["activation"]
+        # Of a fusion's two styles only one is at hand here; the other comes in a fusion the other way round.
+        loss = loss + (1 - choice.share) * config.activation_weight * parts["activation"]
         loss = loss + config.texture_weight * parts["texture"]
         loss = loss + config.style_weight * parts["style"] + config.anchor_weight * parts["anchor"]
+        if config.affinity_weight:
+            parts["affinity"] = losses.affinity(result, content)
+            loss = loss + config.affinity_weight * parts["affinity"]
         if config.identity_weight and num_updates % 4 == 3 and progress < config.identity_until:
             parts["identity"] = F.l1_loss(self.generator(style, code, draw_grain(style, rng)), style)
             loss = loss + config.identity_weight * parts["identity"]
@@ -163,8 +181,7 @@ class Multistyle:
         )
 
         opt = self.config.optimizer
-        set_lr(self.optimizer_g, opt, opt.generator_lr, 0.05, progress, images_seen)
-        set_lr(self.optimizer_d, opt, opt.discriminator_lr, 0.25, progress, images_seen)
+        set_lrs(self.optimizer_g, self.optimizer_d, opt, progress, images_seen)
         self.optimizer_g.step()
         self.optimizer_d.step()
         decay = ema_decay(images_seen, len(content), opt.ema_half_life)
@@ -175,7 +192,15 @@ class Multistyle:
     def _texture_loss(self, result: Tensor, style: Tensor, choice: Choice, rng: torch.Generator) -> Tensor:
         if choice.from_one_picture:  # the example alone is the target
             return texture_loss(result, style, Memory(0), Memory(0), rng)
-        results, styles = self.result_memories[choice.style], self.style_memories[choice.style]
+        results, styles = self._memories(choice.style)
+        fusion = None
+        if choice.fused_with is not None:
+            second_results, second_styles = self._memories(choice.fused_with)
+            fusion = losses.Fusion(second_styles.levels(), second_results.levels(), choice.share)
+        return texture_loss(result, style, results, styles, rng, fusion)
+
+    def _memories(self, style: int) -> tuple[Memory, Memory]:
+        results, styles = self.result_memories[style], self.style_memories[style]
         assert isinstance(results, Memory)
         assert isinstance(styles, Memory)
-        return texture_loss(result, style, results, styles, rng)
+        return results, styles

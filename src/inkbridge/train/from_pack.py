@@ -1,0 +1,116 @@
+"""What a finished pack has learned, back in PyTorch: to adapt it, or to start another training from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+import numpy as np
+import onnx
+import onnx.numpy_helper
+import torch
+from torch import Tensor, nn
+
+from inkbridge.catalogue import find_pack
+from inkbridge.errors import ConfigError, PackError
+from inkbridge.look import Code
+from inkbridge.pack import StylePack
+from inkbridge.pack_format import PackFile, read_pack
+from inkbridge.train.data import PictureSet
+from inkbridge.train.export import compare
+from inkbridge.train.networks.encoder import EncoderConfig, StyleEncoder
+from inkbridge.train.networks.generator import Generator, GeneratorConfig
+from inkbridge.train.recipes import Recipe
+from inkbridge.train.recipes.multistyle import Multistyle
+
+NetworkT = TypeVar("NetworkT", bound=nn.Module)
+
+
+def start_from(recipe: Recipe, wanted: str, styles: Mapping[str, PictureSet]) -> None:
+    """Give a new recipe what the pack `wanted` (a name or a file) has learned.
+
+    The generator takes over the pack's weights, the style encoder too where both have one. A style that
+    the pack has by name starts from its code, another from where the pack's encoder puts its pictures, or
+    without an encoder from the mean of the pack's codes. The discriminator starts anew: a pack holds none.
+    Raises PackError for a pack that is not ours, ConfigError when its networks have another size.
+    """
+    path, _ = find_pack(wanted)
+    file = read_pack(path)
+    generator = generator_of(file, wanted)
+    known = {style.name: np.array([style.code], np.float32) for style in file.info.styles}
+    codes = [
+        known[name] if name in known else first_code(file, str(path), pictures)
+        for name, pictures in styles.items()
+    ]
+    state = generator.state_dict() | {"styles": torch.from_numpy(np.concatenate(codes))}
+    pairs: list[tuple[nn.Module, dict[str, Tensor]]] = [
+        (recipe.generator, state),
+        (recipe.generator_ema, state),
+    ]
+    if isinstance(recipe, Multistyle) and file.encoder is not None:
+        encoder = encoder_of(file, wanted).state_dict()
+        pairs += [(recipe.encoder, encoder), (recipe.encoder_ema, encoder)]
+    for network, weights in pairs:
+        try:
+            network.load_state_dict(weights)
+        except RuntimeError:
+            raise ConfigError(
+                f"start_from = {wanted}: its networks have another size than this run asks for. Leave the "
+                "settings under generator and encoder as they are by default, or train without it."
+            ) from None
+
+
+def generator_of(file: PackFile, name: str) -> Generator:
+    """The pack's generator as a frozen PyTorch network, compared with the ONNX one; PackError if not ours."""
+    weights = _weights(file.generator)
+    try:
+        sizes = GeneratorConfig(
+            width=weights["encoder.0.weight"].shape[0],
+            body=weights["encoder.2.weight"].shape[0],
+            num_blocks=sum(key.startswith("blocks.") and key.endswith("conv1.weight") for key in weights),
+            style_dim=weights["up1.affine.weight"].shape[1],
+        )
+        generator = Generator(sizes)
+        # A pack without gains gives every style the same grain, which is how they start.
+        gains = {key: value for key, value in generator.state_dict().items() if key.startswith("gain")}
+        _load(generator, {**gains, "styles": generator.styles.detach()} | weights)
+    except (KeyError, IndexError, RuntimeError):
+        raise PackError(f"{name}: its generator cannot learn (another version or program made it).") from None
+    compare(file.generator, generator, torch.tensor([file.info.styles[0].code]), name)
+    return generator
+
+
+def encoder_of(file: PackFile, name: str) -> StyleEncoder:
+    """The pack's style encoder as a frozen PyTorch network; PackError if it is not one of ours."""
+    assert file.encoder is not None
+    weights = _weights(file.encoder)
+    try:
+        encoder = StyleEncoder(
+            EncoderConfig(width=weights["convs.0.weight"].shape[0]), weights["to_code.weight"].shape[0]
+        )
+        return _load(encoder, weights)
+    except (KeyError, IndexError, RuntimeError):
+        raise PackError(
+            f"{name}: its style encoder cannot learn (another version or program made it)."
+        ) from None
+
+
+def first_code(file: PackFile, name: str, pictures: PictureSet) -> Code:
+    """Where the pack's style encoder puts the pictures; without an encoder, the mean of the pack's styles."""
+    if file.encoder is None:
+        codes = [style.code for style in file.info.styles]
+        mean: Code = np.mean(np.array(codes, np.float32), axis=0, keepdims=True)
+        return mean
+    return StylePack(file, name).code(like=[np.asarray(picture) for picture in pictures.pictures])
+
+
+def _weights(model: bytes) -> dict[str, Tensor]:
+    graph = onnx.load_from_string(model).graph
+    return {
+        entry.name: torch.from_numpy(onnx.numpy_helper.to_array(entry).copy()) for entry in graph.initializer
+    }
+
+
+def _load(network: NetworkT, weights: dict[str, Tensor]) -> NetworkT:
+    network.load_state_dict({key: weights[key] for key in network.state_dict()})
+    return network.eval().requires_grad_(False)

@@ -1,0 +1,114 @@
+"""Training that starts from what a pack has learned."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import inkbridge
+from conftest import TINY, made_picture, run_inkbridge
+from inkbridge.errors import ConfigError, PackError
+from inkbridge.train.checkpoint import read_checkpoint
+from inkbridge.train.config import load_config
+from inkbridge.train.export import export_run
+from inkbridge.train.loop import Budget, train
+
+# A rate at which two updates change nothing to be seen.
+STILL = [
+    *TINY,
+    "encoder.width=4",
+    "data.minimum=3",
+    "optimizer.generator_lr=1e-12",
+    "optimizer.ema_half_life=1e9",
+]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    base = tmp_path_factory.mktemp("folders")
+    for name, tint in (("content", 0), ("ink", 40), ("wash", -40), ("new", 80)):
+        (base / name).mkdir()
+        for i in range(8):
+            picture = made_picture(72, 96, i).astype(int) + np.array([tint, 0, -tint])
+            Image.fromarray(picture.clip(0, 255).astype(np.uint8)).save(base / name / f"{i}.png")
+    return base
+
+
+@pytest.fixture(scope="module")
+def pack(folders, tmp_path_factory):
+    base = tmp_path_factory.mktemp("pack")
+    config = load_config(None, [*STILL, "optimizer.generator_lr=2e-3"], "multistyle")
+    styles = {"ink": folders / "ink", "wash": folders / "wash"}
+    assert train(folders / "content", styles, base / "run", config, Budget(images=120))
+    export_run(base / "run", base / "two.stylepack")
+    return base / "two.stylepack"
+
+
+def started(pack, folders, tmp_path, *names, recipe="multistyle", settings=STILL):
+    config = load_config(None, [*settings, f"start_from={pack}"], recipe)
+    styles = {name: folders / name for name in names}
+    assert train(folders / "content", styles or folders / "new", tmp_path / "run", config, Budget(images=2))
+    export_run(tmp_path / "run", tmp_path / "on.stylepack")
+    return inkbridge.load(tmp_path / "on.stylepack")
+
+
+def test_a_run_from_a_pack_paints_as_the_pack_does_before_it_has_learned(pack, folders, tmp_path):
+    first, picture = inkbridge.load(pack), made_picture(96, 128, 99)
+    on = started(pack, folders, tmp_path, "wash", "ink")
+    for name in ("ink", "wash"):
+        assert np.abs(first.apply(picture, name).astype(int) - on.apply(picture, name)).max() <= 1
+    example = made_picture(96, 96, 5)
+    assert np.abs(first.code(like=example) - on.code(like=example)).max() < 1e-3
+
+
+def test_a_new_style_starts_where_the_encoder_puts_its_pictures(pack, folders, tmp_path):
+    on = started(pack, folders, tmp_path, "ink", "new")
+    pictures = [str(path) for path in sorted((folders / "new").glob("*.png"))]
+    first = inkbridge.load(pack)
+    apart = {name: np.abs(on.code("new") - first.code(name)).mean() for name in first.styles}
+    assert np.abs(on.code("new") - first.code(like=pictures)).mean() < 0.25 * min(apart.values())
+
+
+def test_one_style_can_start_from_a_pack_of_many(pack, folders, tmp_path):
+    settings = [setting for setting in STILL if not setting.startswith("encoder")]
+    on, picture = started(pack, folders, tmp_path, recipe="cut", settings=settings), made_picture(96, 128, 99)
+    pictures = [str(path) for path in sorted((folders / "new").glob("*.png"))]
+    led = inkbridge.load(pack).apply(picture, like=pictures)
+    assert np.abs(led.astype(int) - on.apply(picture)).mean() < 3
+
+
+def test_a_bundled_pack_can_be_started_from_by_name(folders, tmp_path):
+    """With the default sizes of the networks."""
+    settings = ["data.crop=48", "data.minimum=3", "sample_every=1000000", "optimizer.generator_lr=1e-12"]
+    on, picture = (
+        started("east-west", folders, tmp_path, "ukiyo-e", settings=settings),
+        made_picture(64, 64, 99),
+    )
+    first = inkbridge.load("east-west").apply(picture, "ukiyo-e")
+    assert np.abs(first.astype(int) - on.apply(picture, "ukiyo-e")).max() <= 1
+    with pytest.raises(PackError, match="ukiyo-e: its generator cannot learn"):  # made before grain was
+        started("ukiyo-e", folders, tmp_path / "old", "ukiyo-e", settings=settings)
+
+
+def test_going_on_does_not_start_again(pack, folders, tmp_path):
+    command = [
+        *("train", "--content", folders / "content", "--style", f"ink={folders / 'ink'}"),
+        *("--style", f"new={folders / 'new'}", "--out", tmp_path / "run", "--from", pack),
+        *(part for setting in STILL for part in ("--set", setting)),
+    ]
+    assert f"Starting from {pack}." in run_inkbridge(*command, "--images", "4").stdout
+    said = run_inkbridge(*command, "--images", "8").stdout
+    assert "Going on at 4 images." in said
+    assert "Starting from" not in said
+    assert read_checkpoint(tmp_path / "run" / "checkpoint.pt")["progress"]["images_seen"] == 8
+
+
+def test_what_cannot_be_started_from_is_refused_before_anything_is_trained(
+    pack, stub_pack, folders, tmp_path
+):
+    with pytest.raises(ConfigError, match="another size"):
+        started(pack, folders, tmp_path / "a", "ink", settings=[*STILL, "generator.width=12"])
+    with pytest.raises(PackError, match="cannot learn"):
+        started(stub_pack, folders, tmp_path / "b", "ink")
+    with pytest.raises(PackError, match="east-wset"):
+        started("east-wset", folders, tmp_path / "c", "ink")
+    assert not list(tmp_path.glob("*/run/checkpoint.pt"))
