@@ -158,6 +158,7 @@ TINY = [
     "projection=16",
     "losses.content_places=16",
     "optimizer.warm_up_images=8",
+    "optimizer.generator_warm_up_images=8",
     "sample_every=1000000",
 ]
 """Settings under which an update takes a few milliseconds."""
