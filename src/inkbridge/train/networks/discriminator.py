@@ -68,8 +68,8 @@ class Discriminator(nn.Module):
 
     Each resolution sees the finest level of its Laplacian pyramid beside the picture, amplified to about the
     same variance (the idea of judging frequency bands: Denton et al. 2015; Gal et al. 2021, section 3). The
-    detail of a picture has a hundredth of its variance: in 600 updates on seven styles this network told 99.9%
-    of pairs of a result and a style picture apart that it had not seen, without the detail 78%.
+    detail of a picture has a hundredth of its variance: in 600 updates on seven styles this network told
+    99.9% of unseen pairs of a result and a style picture apart, without the detail 78%.
     """
 
     def __init__(self, config: DiscriminatorConfig, num_styles: int = 1) -> None:
