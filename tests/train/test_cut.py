@@ -1,14 +1,15 @@
 import copy
 
+import numpy as np
 import pytest
 import torch
 
-from conftest import TINY
+from conftest import TINY, made_picture
 from inkbridge.train import losses
-from inkbridge.train.augment import augment
+from inkbridge.train.augment import augment, disguise
 from inkbridge.train.config import load_config
 from inkbridge.train.networks.generator import draw_grain
-from inkbridge.train.recipes.cut import Choice, Cut
+from inkbridge.train.recipes.cut import Choice, Cut, with_disguised
 
 
 @pytest.fixture
@@ -22,6 +23,11 @@ def batch(seed: int) -> torch.Tensor:
     return (torch.rand(2, 3, 48, 48, generator=rng) * 2 - 1).contiguous(memory_format=torch.channels_last)
 
 
+def made_batch(num: int) -> torch.Tensor:
+    pictures = np.stack([made_picture(48, 48, i) for i in range(num)])
+    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
 def changed(before: dict, module: torch.nn.Module) -> bool:
     return any(not torch.equal(before[name], value) for name, value in module.state_dict().items())
 
@@ -29,7 +35,7 @@ def changed(before: dict, module: torch.nn.Module) -> bool:
 @pytest.mark.parametrize("spectral_norm", [True, False])
 def test_each_network_learns_from_its_own_loss_alone(spectral_norm):
     """Without what the generator minimises only the discriminator moves, and the other way round."""
-    only = [f"losses.{name}_weight=0" for name in ("adversarial", "content", "texture", "affinity")]
+    only = [f"losses.{name}_weight=0" for name in ("adversarial", "content", "texture", "affinity", "redraw")]
     settings = [*TINY, f"discriminator.spectral_norm={str(spectral_norm).lower()}", *only]
     recipe = Cut(load_config(None, [*settings, "losses.activation_weight=0"]).model, torch.device("cpu"))
     before = {name: copy.deepcopy(module.state_dict()) for name, module in recipe.modules().items()}
@@ -60,6 +66,7 @@ def test_one_update_has_the_gradients_of_two_separate_ones(recipe):
     )  # 100 / 2: no R1 penalty
 
     rng = torch.Generator().manual_seed(0)
+    content, _ = with_disguised(content, style, reference.config.losses, rng)
     result = reference.generator(content, reference.generator.styles, draw_grain(content, rng)).detach()
     fake = reference.discriminator(augment(result, reference.config.augmentations, rng))[0]
     real = reference.discriminator(augment(style, reference.config.augmentations, rng))[0]
@@ -100,12 +107,35 @@ def test_the_memory_holds_the_last_pictures_and_survives_a_checkpoint():
         assert torch.equal(ours, theirs)
 
 
-def test_the_identity_loss_ends_when_its_time_is_over():
-    config = load_config(None, [*TINY, "losses.identity_weight=5.0", "losses.identity_until=0.3"]).model
-    recipe = Cut(config, torch.device("cpu"))
+def test_a_style_picture_in_disguise_is_redrawn_better_and_better():
+    """The same style pictures at every update; what is learned is measured on another disguise of theirs."""
+    settings = [*TINY, "losses.redraw_weight=20", "optimizer.generator_lr=3e-3"]
+    recipe = Cut(load_config(None, settings).model, torch.device("cpu"))
+    contents, styles = made_batch(4), made_batch(4).flip(1)
+
+    def apart() -> float:
+        disguised = disguise(styles, contents, torch.Generator().manual_seed(1))
+        with torch.no_grad():
+            return float(losses.redraw(recipe.generator(disguised, recipe.generator.styles), styles))
+
+    before = apart()
+    for seen in range(0, 160, 4):
+        parts = recipe.update(contents, styles, Choice(), 0.1, seen, torch.Generator().manual_seed(seen))[1]
+    assert "redraw" in parts
+    assert apart() < 0.7 * before
+
+
+def test_without_redrawing_and_for_a_single_picture_all_contents_are_painted():
     rng = torch.Generator().manual_seed(0)
-    assert "identity" in recipe.update(batch(1), batch(2), Choice(), 0.29, 100, rng)[1]
-    assert "identity" not in recipe.update(batch(1), batch(2), Choice(), 0.3, 100, rng)[1]
+    config = load_config(None, TINY).model.losses
+    assert with_disguised(batch(1), batch(2), config, rng)[1] == 1
+    for content, style, losses_config in (
+        (batch(1)[:1], batch(2)[:1], config),
+        (batch(1), batch(2), load_config(None, [*TINY, "losses.redraw_weight=0"]).model.losses),
+    ):
+        kept, num = with_disguised(content, style, losses_config, rng)
+        assert num == len(content)
+        assert torch.equal(kept, content)
 
 
 def test_the_learning_rate_follows_the_schedule(recipe):

@@ -4,7 +4,7 @@ from PIL import Image
 
 from conftest import made_picture
 from inkbridge.errors import DataError
-from inkbridge.train.augment import augment, cutout, translate
+from inkbridge.train.augment import augment, cutout, disguise, resample, translate
 from inkbridge.train.data import Crops, DataConfig, load_pictures, median_short_side
 from inkbridge.train.schedule import ema_decay, ramp, warm_up
 
@@ -124,6 +124,39 @@ def test_augmentations_are_differentiable_and_change_no_colour():
     augment(image, ("translate", "cutout"), rng).sum().backward()
     assert image.grad.abs().sum() > 0
     assert torch.equal(augment(image, (), rng), image)
+
+
+def test_resampling_shows_windows_of_the_picture_and_nothing_else():
+    import torch
+
+    rng = torch.Generator().manual_seed(0)
+    ramp_across = torch.linspace(-1, 1, 48).expand(40, 3, 48, 48).clone().requires_grad_(True)
+    out = resample(ramp_across, rng)
+    assert out.shape == ramp_across.shape
+    assert out.min() >= -1
+    assert out.max() <= 1
+    untouched = (out == ramp_across).flatten(1).all(1) | (out - ramp_across).abs().flatten(1).amax(1).lt(1e-4)
+    assert 4 <= untouched.sum() <= 20  # three in ten
+    # Where a window was taken, no row or column is seen twice, as mirrored ones would be.
+    steps = out[~untouched].diff(dim=3)
+    assert (steps > 0).all()
+    out.sum().backward()
+    assert ramp_across.grad.abs().sum() > 0
+    assert torch.allclose(resample(ramp_across, rng, share=0.0), ramp_across, atol=1e-4)
+
+
+def test_a_style_picture_in_disguise_has_the_contents_colours_and_less_detail():
+    import torch
+
+    rng = torch.Generator().manual_seed(0)
+    style = torch.rand(6, 3, 48, 48, generator=rng) * 0.4 + 0.3
+    content = torch.rand(6, 3, 48, 48, generator=rng) * torch.tensor([0.2, 0.6, 0.4]).view(3, 1, 1) - 0.6
+    disguised = disguise(style, content, rng)
+    assert torch.allclose(disguised.mean((2, 3)), content.mean((2, 3)), atol=0.05)
+    fine = [(side.diff(dim=2).std() / side.std()).item() for side in (style, disguised)]
+    assert fine[1] < 0.8 * fine[0]
+    plain = disguise(torch.full_like(style, 0.5), content, rng)  # a picture of one colour divides by nothing
+    assert plain.isfinite().all()
 
 
 def test_schedules():

@@ -94,7 +94,7 @@ def test_grain_is_as_strong_as_the_style_wants_it():
 
     before = effect()
     assert before > 0
-    for gain in (generator.gain1, generator.gain2):
+    for gain in (generator.gain1, generator.gain2, generator.gain3):
         torch.nn.init.zeros_(gain.bias)
     assert effect() == 0
 

@@ -1,9 +1,11 @@
 """Differentiable augmentation of what the discriminator sees (Zhao et al. 2020, DiffAugment).
 
-Translation and cutout only: colour is part of the style, so the discriminator has to see it unchanged.
+Geometry only: colour is part of the style, so the discriminator has to see it unchanged.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -38,7 +40,57 @@ def cutout(image: Tensor, rng: torch.Generator, ratio: float = 0.4) -> Tensor:
     return image * mask
 
 
-AUGMENTATIONS = {"translate": translate, "cutout": cutout}
+def resample(
+    image: Tensor, rng: torch.Generator, zoom: float = 0.15, turn: float = 0.1, share: float = 0.7
+) -> Tensor:
+    """Show a `share` of the pictures through a window between the pixels.
+
+    The window is turned by up to `turn` radians, up to `zoom` smaller than fits in, and nothing from outside
+    the picture comes in. On the lattice of its own convolutions a generator always leaves a trace, far
+    below what can be seen (1/255), by which a discriminator that always looks at the same lattice knows a
+    result and of which alone its gradient then speaks.
+    """
+    n = len(image)
+    angle = (2 * torch.rand(n, generator=rng) - 1) * turn
+    angle = torch.where(torch.rand(n, generator=rng) < share, angle, 0.0)
+    fits = 1 / (angle.cos() + angle.abs().sin())
+    side = fits * (1 - zoom * torch.rand(n, generator=rng))
+    side = torch.where(angle == 0, 1.0, side)
+    shift = (2 * torch.rand(n, 2, generator=rng) - 1) * (1 - side / fits)[:, None]
+    window = torch.zeros(n, 2, 3)
+    window[:, 0, 0] = window[:, 1, 1] = side * angle.cos()
+    window[:, 0, 1], window[:, 1, 0] = -side * angle.sin(), side * angle.sin()
+    window[:, :, 2] = shift
+    grid = F.affine_grid(window.to(image.device), list(image.shape), align_corners=False)
+    return F.grid_sample(image, grid.to(image.dtype), "bilinear", "reflection", align_corners=False)
+
+
+def disguise(style: Tensor, content: Tensor, rng: torch.Generator, most: float = 2.3) -> Tensor:
+    """Style pictures as if they were contents: with the colours of those, and with less detail.
+
+    Each of N x 3 x H x W pictures gets the mean and spread of a content's channels (Reinhard et al. 2001,
+    here in RGB), loses what is finer than a random factor up to `most` times the pixels, and gets a little
+    noise.
+    """
+    spread = content.std((2, 3), keepdim=True) / (style.std((2, 3), keepdim=True) + 0.05)
+    coloured = (style - style.mean((2, 3), keepdim=True)) * spread + content.mean((2, 3), keepdim=True)
+    height, width = style.shape[2:]
+    blurred = []
+    for picture in coloured.split(1):
+        factor = most ** float(torch.rand(1, generator=rng))
+        size = (max(int(height / factor), 8), max(int(width / factor), 8))
+        small = F.interpolate(picture, size, mode="bilinear", antialias=True)
+        blurred.append(F.interpolate(small, (height, width), mode="bilinear"))
+    noise = torch.randn(style.shape, generator=rng) * (0.08 * torch.rand(1, generator=rng))
+    disguised = torch.cat(blurred) + noise.to(style.device)
+    return disguised.clamp(-1, 1).contiguous(memory_format=torch.channels_last)
+
+
+AUGMENTATIONS: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
+    "resample": resample,
+    "translate": translate,
+    "cutout": cutout,
+}
 """Augmentations by name; each takes (pictures, generator of random numbers)."""
 
 

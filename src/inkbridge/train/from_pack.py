@@ -71,9 +71,7 @@ def generator_of(file: PackFile, name: str) -> Generator:
             style_dim=weights["up1.affine.weight"].shape[1],
         )
         generator = Generator(sizes)
-        # A pack without gains gives every style the same grain, which is how they start.
-        gains = {key: value for key, value in generator.state_dict().items() if key.startswith("gain")}
-        _load(generator, {**gains, "styles": generator.styles.detach()} | weights)
+        _load(generator, {"styles": generator.styles.detach()} | weights)
     except (KeyError, IndexError, RuntimeError):
         raise PackError(f"{name}: its generator cannot learn (another version or program made it).") from None
     compare(file.generator, generator, torch.tensor([file.info.styles[0].code]), name)

@@ -118,6 +118,16 @@ def affinity(result: Tensor, content: Tensor, pool: int = 8, spread: float = 0.1
     return (alike * apart).mean()
 
 
+def redraw(result: Tensor, style: Tensor) -> Tensor:
+    """mean |G(d(y)) - y|: a style picture y, painted from its disguise d(y), is to be as it was.
+
+    The idea of denoising autoencoders (Vincent et al. 2008, Eq. 5), by which also image-to-image generators
+    are prepared (Torbunov et al. 2023, section 3.2, by inpainting); here with the content's colours as the
+    noise, and beside the adversarial loss throughout.
+    """
+    return (result - style).abs().mean()
+
+
 def sliced_wasserstein(
     results: Sequence[Tensor],
     styles: Sequence[Tensor],
@@ -132,9 +142,9 @@ def sliced_wasserstein(
 
     Patches of each level are projected on random directions; in one dimension the Wasserstein distance
     is the mean difference of values of equal rank (Rabin et al. 2011; Karras et al. 2018, section 5, for
-    the pyramid). Each level is divided by the spread of the style's projections, so that fine levels
-    count as much as coarse ones. `results`, `styles` and `earlier` hold one N x C x H x W tensor for each
-    level, N differing as it likes; about `places` x `places` patches of each result are looked at, and a
+    the pyramid). Each direction is divided by the spread of the style's projections on it, so that fine
+    levels count as much as coarse ones. `results`, `styles` and `earlier` hold one N x C x H x W tensor for
+    each level, N differing as it likes; about `places` x `places` patches of each result are looked at, and a
     quarter as many of each style picture and of each of `earlier`, results of earlier updates among which
     ranks are taken too. With `fused_with` the target, and what is among the earlier results, are barycentres
     of both styles.
@@ -154,11 +164,11 @@ def sliced_wasserstein(
             if fused_with is not None and earlier:
                 second = _projections(fused_with.earlier[i], kernel, coarse, rng)
                 others = barycentre(others, second, fused_with.share)
-            spread = theirs.std().clamp_min(1e-3)
+            spread = theirs.std(dim=1, keepdim=True).clamp_min(1e-3)
             # Each picture has the same mass, however many of its patches are looked at.
             mass = (ours.shape[1] / len(result)) / (others.shape[1] / len(earlier[i])) if earlier else 1.0
             target = equal_rank(ours, others, mass, theirs)
-        total = total + (ours - target).abs().mean() / spread
+        total = total + ((ours - target) / spread).abs().mean()
     return total / len(results)
 
 
@@ -180,9 +190,11 @@ def sliced_activations(
         size = result.shape[2] * result.shape[3]
         chosen = torch.randperm(size, generator=rng)[:places].to(result.device)
         axes = random_directions(result.shape[1], num, rng).to(result.device)
-        ours = (result.flatten(2).index_select(2, chosen).transpose(1, 2).flatten(0, 1) @ axes).t()
+        ours, theirs = (
+            (side.flatten(2).index_select(2, chosen).transpose(1, 2).flatten(0, 1) @ axes).t().float()
+            for side in (result, style.detach())
+        )
         with torch.no_grad():
-            theirs = (style.flatten(2).index_select(2, chosen).transpose(1, 2).flatten(0, 1) @ axes).t()
             spread = theirs.std(dim=1, keepdim=True).clamp_min(1e-3)
             target = equal_rank(ours, ours[:, :0], 1.0, theirs)
         total = total + ((ours - target) / spread).abs().mean()
@@ -226,4 +238,4 @@ def _argsort(values: Tensor) -> Tensor:
 def _projections(level: Tensor, kernel: Tensor, stride: int, rng: torch.Generator) -> Tensor:
     offset = int(torch.randint(0, stride, (1,), generator=rng))
     projected = F.conv2d(level[:, :, offset:, offset:], kernel, stride=stride)
-    return projected.transpose(0, 1).flatten(1)
+    return projected.transpose(0, 1).flatten(1).float()

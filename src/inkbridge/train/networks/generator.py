@@ -17,6 +17,8 @@ from torch import Tensor, nn
 
 STRIDE = 8
 """The body works at 1/8 of the resolution; pictures are padded to a multiple of this."""
+FULL = 12
+"""Channels at full resolution."""
 
 
 @dataclass
@@ -95,9 +97,13 @@ class Generator(nn.Module):
     for none. Output: N x 3 x H x W in [-1, 1]. Zero padding inside: whoever applies it mirrors the
     picture's border first (`inkbridge.tiling`).
 
-    Grain enters at 1/4 and at 1/2 (the idea of Karras et al. 2019, section 3.2; here through a learned linear
-    map of the pixels under each place, and as strong as the style wants it). Without it, a flat area of the
-    picture leaves nothing to make paper or wood texture of but the lattice of the convolutions, and the
+    The last two convolutions stand before and after the doubling to full resolution, with a nonlinearity
+    between: one that shuffled 12 channels into 2 x 2 pixels gave each of the four its own weights, and left a
+    mesh of two pixels, too faint to be seen, that the discriminator spoke of and of nothing else.
+
+    Grain enters at 1/4, at 1/2 and at full resolution (the idea of Karras et al. 2019, section 3.2; here
+    through a learned linear map of the pixels under each place, and as strong as the style wants it). Without
+    it, a flat area of the picture leaves nothing to make paper or wood texture of but the lattice of the convolutions, and the
     generator painted a mesh there.
     """
 
@@ -123,13 +129,15 @@ class Generator(nn.Module):
         self.grain1 = nn.Conv2d(16, 2 * width, 1, bias=False)
         self.grain2 = nn.Conv2d(4, width, 1, bias=False)
         self.gain1, self.gain2 = nn.Linear(dim, 2 * width), nn.Linear(dim, width)
-        for conv, gain in ((self.grain1, self.gain1), (self.grain2, self.gain2)):
+        self.refine = ModulatedConv(width, width, dim)
+        self.to_full = ModulatedConv(width, FULL, dim)
+        self.grain3 = nn.Conv2d(1, FULL, 1, bias=False)
+        self.gain3 = nn.Linear(dim, FULL)
+        self.to_rgb = nn.Conv2d(FULL, 3, 3, padding=1)
+        for conv, gain in ((self.grain1, self.gain1), (self.grain2, self.gain2), (self.grain3, self.gain3)):
             nn.init.normal_(conv.weight, std=0.1 / math.sqrt(conv.in_channels))
             nn.init.zeros_(gain.weight)
             nn.init.ones_(gain.bias)
-        self.refine = ModulatedConv(width, width, dim)
-        self.to_rgb = nn.Conv2d(width, 12, 3, padding=1)
-        _start_without_grid(self.to_rgb.weight)
 
     def forward(self, image: Tensor, style: Tensor, grain: Tensor | None = None) -> Tensor:
         quarter, deep = self._encode(image)
@@ -158,8 +166,8 @@ class Generator(nn.Module):
     def receptive_radius(self) -> int:
         """How far, in pixels, an output pixel looks in each direction (an upper bound)."""
         num_blocks = len(self.blocks)
-        at_half, at_quarter, at_eighth = 2 * 4, 4 * (3 + 2 * num_blocks), 8 * (3 + 2 * num_blocks)
-        return at_half + at_quarter + at_eighth
+        at_full, at_half, at_quarter, at_eighth = 3, 2 * 4, 4 * (3 + 2 * num_blocks), 8 * (3 + 2 * num_blocks)
+        return at_full + at_half + at_quarter + at_eighth
 
     def _encode(self, image: Tensor) -> tuple[Tensor, Tensor]:
         half = _act(self.encoder[0](F.pixel_unshuffle(image, 2)))
@@ -179,7 +187,10 @@ class Generator(nn.Module):
         if grain is not None:
             fine = fine + self.grain2(F.pixel_unshuffle(grain, 2)) * self.gain2(style)[:, :, None, None]
         fine = _act(self.refine(fine, style))
-        return torch.tanh(F.pixel_shuffle(self.to_rgb(fine), 2))
+        full = _double(self.to_full(fine, style))
+        if grain is not None:
+            full = full + self.grain3(grain) * self.gain3(style)[:, :, None, None]
+        return torch.tanh(self.to_rgb(_act(full)))
 
 
 def draw_grain(image: Tensor, rng: torch.Generator) -> Tensor:
@@ -194,12 +205,6 @@ def start_relu(conv: nn.Conv2d) -> None:
     nn.init.kaiming_normal_(conv.weight, 0.2)
     assert conv.bias is not None
     nn.init.zeros_(conv.bias)
-
-
-@torch.no_grad()
-def _start_without_grid(weight: Tensor) -> None:
-    """Give the four pixels that one place is shuffled into the same weights (Aitken et al. 2017)."""
-    weight.copy_(weight[::4].repeat_interleave(4, dim=0))
 
 
 def _double(x: Tensor) -> Tensor:

@@ -3,7 +3,9 @@
 Adversarial loss, so that results look like the style; patch-contrastive loss (Park et al. 2020), so that
 each place still shows what it showed; a sliced Wasserstein term that pulls palette and contrast over
 quickly; the same distance between the discriminator's activations, which carries its opinion on whole
-distributions of patches; optionally identity early on.
+distributions of patches; and redrawing: half of the pictures of an update are no contents but style
+pictures in disguise, with the colours of contents and without their finest lines, and those are to be
+painted as they were.
 """
 
 from __future__ import annotations
@@ -12,13 +14,12 @@ import copy
 from dataclasses import dataclass, field
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from inkbridge.errors import ConfigError
 from inkbridge.train import losses
-from inkbridge.train.augment import augment
+from inkbridge.train.augment import augment, disguise
 from inkbridge.train.memory import Memory
 from inkbridge.train.networks.discriminator import Discriminator, DiscriminatorConfig
 from inkbridge.train.networks.generator import Generator, GeneratorConfig, draw_grain
@@ -49,12 +50,10 @@ class LossConfig:
     memory: int = 16
     """Pictures of each side that the texture distance remembers: results are asked for the palette of that
     many style pictures together, not each pair of results for that of a pair."""
-    affinity_weight: float = 2.0
+    affinity_weight: float = 5.0
     """Weight of the affinity loss: what is of one colour in the content stays of one colour."""
-    identity_weight: float = 0.0
-    """Weight of |G(style) - style|, fading to 0 at `identity_until`; costs about half as much time again."""
-    identity_until: float = 0.3
-    """Share of training after which the identity loss is off."""
+    redraw_weight: float = 4.0
+    """Weight of |G(style in disguise) - style|; 0 leaves such pictures out of the updates."""
 
 
 @dataclass
@@ -88,7 +87,7 @@ class CutConfig:
     losses: LossConfig = field(default_factory=LossConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     projection: int = 128
-    augmentations: tuple[str, ...] = ("translate", "cutout")
+    augmentations: tuple[str, ...] = ("resample",)
 
 
 @dataclass
@@ -172,34 +171,32 @@ class Cut:
         Generator and discriminator both learn from the same two passes through the discriminator, as it
         was before the step.
         """
-        code = self.generator.styles
+        config, code = self.config.losses, self.generator.styles
+        content, num = with_disguised(content, style, config, rng)
         result, keys = self.generator.with_features(content, code, draw_grain(content, rng))
+        painted, keys = result[:num], [key[:num] for key in keys]
         with parametrize.cached():  # one power iteration for both passes
             fake, activations = self.discriminator(augment(result, self.config.augmentations, rng))
             real, wanted = self.discriminator(augment(style, self.config.augmentations, rng))
 
         parts = {
             "adversarial": mean([self.loss_g(logit) for logit in fake]),
-            "content": content_loss(
-                self.generator, self.heads, keys, result, self.config.losses.content_places, rng
-            ),
+            "content": content_loss(self.generator, self.heads, keys, painted, config.content_places, rng),
         }
-        config = self.config.losses
         if config.activation_weight:
             parts["activation"] = losses.sliced_activations(activations, wanted, rng)
         if config.texture_weight:
-            parts["texture"] = texture_loss(result, style, self.result_memory, self.style_memory, rng)
+            parts["texture"] = texture_loss(painted, style, self.result_memory, self.style_memory, rng)
         loss = config.adversarial_weight * parts["adversarial"]
         loss = loss + config.content_weight * parts["content"]
         loss = loss + config.activation_weight * parts.get("activation", 0.0)
         loss = loss + config.texture_weight * parts.get("texture", 0.0)
         if config.affinity_weight:
-            parts["affinity"] = losses.affinity(result, content)
+            parts["affinity"] = losses.affinity(painted, content[:num])
             loss = loss + config.affinity_weight * parts["affinity"]
-        if config.identity_weight and progress < config.identity_until:
-            parts["identity"] = F.l1_loss(self.generator(style, code, draw_grain(style, rng)), style)
-            fade = ramp(progress, 0.0, config.identity_until, 0.0)
-            loss = loss + fade * config.identity_weight * parts["identity"]
+        if num < len(content):
+            parts["redraw"] = losses.redraw(result[num:], style[num:])
+            loss = loss + config.redraw_weight * parts["redraw"]
         self.optimizer_g.zero_grad(set_to_none=True)
         loss.backward(inputs=self._learned_by_generator, retain_graph=True)
 
@@ -216,6 +213,15 @@ class Cut:
         decay = ema_decay(images_seen, len(content), opt.ema_half_life)
         average(self.generator_ema, self.generator, decay)
         return result.detach(), {name: part.detach() for name, part in parts.items()}
+
+
+def with_disguised(
+    content: Tensor, style: Tensor, config: LossConfig, rng: torch.Generator
+) -> tuple[Tensor, int]:
+    """Contents of which the second half gave way to style pictures in disguise, and how many are left."""
+    num = len(content) - (len(content) // 2 if config.redraw_weight else 0)
+    disguised = disguise(style[num:], content[num:], rng) if num < len(content) else content[num:]
+    return torch.cat([content[:num], disguised]), num
 
 
 def content_loss(

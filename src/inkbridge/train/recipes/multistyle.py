@@ -6,8 +6,9 @@ one paints with learned codes, one with the code of an example, and one with fus
 line between two styles, whose patches are to be distributed as the Wasserstein barycentre of both. Losses:
 those of recipe `cut` (the discriminator has one output per style, Choi et al. 2020), style reconstruction
 (the encoder must read from a result the code that it was painted with, Choi et al. 2020, Eq. 2), an anchor
-that keeps the encoder's reading of real style pictures near their style's code, and, every fourth update,
-identity: a style picture painted with its own code is itself. No pretrained network.
+that keeps the encoder's reading of real style pictures near their style's code, and redrawing: half of the
+pictures of an update are no contents but style pictures in disguise, with the colours of contents and
+without their finest lines, and those are to be painted as they were. No pretrained network.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
@@ -39,6 +39,7 @@ from inkbridge.train.recipes.cut import (
     place,
     set_lrs,
     texture_loss,
+    with_disguised,
 )
 from inkbridge.train.schedule import ema_decay
 
@@ -47,9 +48,6 @@ from inkbridge.train.schedule import ema_decay
 class MultistyleLossConfig(LossConfig):
     """Weights of the generator's and of the encoder's losses."""
 
-    identity_weight: float = 1.0
-    """Weight of |G(style, its code) - style|, on every fourth update."""
-    identity_until: float = 1.0
     style_weight: float = 1.0
     """Weight of |E(result) - code|, the style reconstruction."""
     anchor_weight: float = 0.5
@@ -146,16 +144,20 @@ class Multistyle:
             code = learned.lerp(self.generator.styles[choice.fused_with], choice.share)
             judged_as = torch.zeros(self.num_styles, device=content.device)
             judged_as[choice.style], judged_as[choice.fused_with] = 1 - choice.share, choice.share
+        num = len(content)
+        if choice.fused_with is None:
+            content, num = with_disguised(content, style, config, rng)
         result, keys = self.generator.with_features(content, code, draw_grain(content, rng))
+        painted, keys = result[:num], [key[:num] for key in keys]
         with parametrize.cached():
             fake, activations = self.discriminator(augment(result, names, rng), judged_as)
             real, wanted = self.discriminator(augment(style, names, rng), choice.style)
 
         parts = {
             "adversarial": mean([self.loss_g(logit) for logit in fake]),
-            "content": content_loss(self.generator, self.heads, keys, result, config.content_places, rng),
+            "content": content_loss(self.generator, self.heads, keys, painted, config.content_places, rng),
             "activation": losses.sliced_activations(activations, wanted, rng),
-            "texture": self._texture_loss(result, style, choice, rng),
+            "texture": self._texture_loss(painted, style, choice, rng),
             "style": (self.encoder(result).mean(0) - code[0].detach()).abs().mean(),
             "anchor": (read - learned.detach()).abs().mean(),
         }
@@ -166,11 +168,11 @@ class Multistyle:
         loss = loss + config.texture_weight * parts["texture"]
         loss = loss + config.style_weight * parts["style"] + config.anchor_weight * parts["anchor"]
         if config.affinity_weight:
-            parts["affinity"] = losses.affinity(result, content)
+            parts["affinity"] = losses.affinity(painted, content[:num])
             loss = loss + config.affinity_weight * parts["affinity"]
-        if config.identity_weight and num_updates % 4 == 3 and progress < config.identity_until:
-            parts["identity"] = F.l1_loss(self.generator(style, code, draw_grain(style, rng)), style)
-            loss = loss + config.identity_weight * parts["identity"]
+        if num < len(content):
+            parts["redraw"] = losses.redraw(result[num:], style[num:])
+            loss = loss + config.redraw_weight * parts["redraw"]
         self.optimizer_g.zero_grad(set_to_none=True)
         loss.backward(inputs=self._learned_by_generator, retain_graph=True)
 
