@@ -127,7 +127,7 @@ def standard(rgb: RGB, trim: float) -> RGB:
 
 
 def crops(picture: RGB, num: int, rng: np.random.Generator) -> list[RGB]:
-    """Square windows of half to all of the short side, all brought to `CROP` pixels: texture and composition."""
+    """Square windows of half to all of the short side, brought to `CROP` pixels: texture and composition."""
     height, width = picture.shape[:2]
     windows = []
     for _ in range(num):

@@ -10,6 +10,8 @@ from PIL import Image
 import inkbridge
 from conftest import TINY, equal, made_picture, run_inkbridge
 from inkbridge.errors import ConfigError, DataError, PackError
+from inkbridge.images import read_picture
+from inkbridge.metrics.distribution import StyleDistance
 from inkbridge.metrics.evaluation import quality
 from inkbridge.train import loop
 from inkbridge.train.adapt import adapt
@@ -176,7 +178,12 @@ def test_adapting_adds_a_style_and_leaves_the_others_as_they_were(inks_pack, tmp
     out = tmp_path / "four.stylepack"
     distances = []
     adapt(
-        inks_pack, "violet-ink", tmp_path / "violet", out, updates=80, report=lambda _, d: distances.append(d)
+        inks_pack,
+        "violet-ink",
+        tmp_path / "violet",
+        out,
+        updates=160,
+        report=lambda _, d: distances.append(d),
     )
     old, new = inkbridge.load(inks_pack), inkbridge.load(out)
     assert new.styles == [*COLOURS, "violet-ink"]
@@ -184,12 +191,16 @@ def test_adapting_adds_a_style_and_leaves_the_others_as_they_were(inks_pack, tmp
     for name in COLOURS:
         assert np.array_equal(old.apply(picture, name), new.apply(picture, name))
     assert np.mean(distances[-10:]) < np.mean(distances[:10])
-    first = old.apply(picture, like=tmp_path / "violet" / "0.png")
-    violet = (np.array([110, 30, 150]) + np.array([235, 225, 200])) / 2
-    before, after = (
-        np.abs(painted.mean((0, 1)) - violet).sum() for painted in (first, new.apply(picture, "violet-ink"))
-    )
-    assert after < before
+    examples = sorted((tmp_path / "violet").glob("*.png"))
+    to_violet = StyleDistance([read_picture(path).rgb for path in examples], short_side=80, num_levels=4)
+    pictures = [made_picture(96, 128, seed) for seed in (97, 98, 99)]
+    looks = {name: {"style": name} for name in old.styles} | {"examples": {"like": examples}}
+    before = {
+        name: sum(to_violet.of([old.apply(picture, **look) for picture in pictures]))
+        for name, look in looks.items()
+    }
+    after = sum(to_violet.of([new.apply(picture, "violet-ink") for picture in pictures]))
+    assert after < min(before.values()), (after, before)
     assert out.stat().st_size - inks_pack.stat().st_size < 2000
     with pytest.raises(ConfigError, match="already has a style"):
         adapt(inks_pack, "red-ink", tmp_path / "violet", tmp_path / "x.stylepack", updates=1)

@@ -103,8 +103,8 @@ class Generator(nn.Module):
 
     Grain enters at 1/4, at 1/2 and at full resolution (the idea of Karras et al. 2019, section 3.2; here
     through a learned linear map of the pixels under each place, and as strong as the style wants it). Without
-    it, a flat area of the picture leaves nothing to make paper or wood texture of but the lattice of the convolutions, and the
-    generator painted a mesh there.
+    it, a flat area of the picture leaves nothing to make paper or wood texture of but the lattice of the
+    convolutions, and the generator painted a mesh there.
     """
 
     def __init__(self, config: GeneratorConfig, num_styles: int = 1) -> None:
