@@ -4,9 +4,9 @@
 
 Both do the whole step of recipe `cut` (adversarial, patch-contrastive, activation and texture loss, both
 updates; without redrawing and the R1 penalty of every sixteenth step; batch 4). The baseline is plain: eager,
-float32, contiguous layout, ResNet-9 generator and its 70 x 70 patch discriminator, generator and discriminator
-updated one after the other with their own passes. "generator alone exchanged" keeps our discriminator in
-the baseline; "with our step" gives the baseline our shared passes.
+float32, contiguous layout, ResNet-9 generator and its 70 x 70 patch discriminator, both networks updated one
+after the other with their own passes. "generator alone exchanged" keeps our discriminator in the baseline;
+"with our step" gives the baseline our shared passes.
 """
 
 from __future__ import annotations

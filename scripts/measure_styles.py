@@ -3,7 +3,7 @@
     python scripts/measure_styles.py RUN PACK
 
 A small classifier is trained on crops of the style folders' training pictures alone (no result, no held-back
-picture); a picture's style is the mean of its verdicts on 12 crops. Then, on photographs never trained on:
+picture); a picture's style is the mean of its verdicts on 16 crops. Then, on photographs never trained on:
 
 named       share of results of each style that the classifier names as that style; the same for held-back
             pictures of the style itself
@@ -13,8 +13,9 @@ example     share of held-back style pictures, given as examples, whose results 
 distance    how much of the way from photographs to the style's floor results cover, over all levels (the
             floor is the style's own training pictures against its held-back ones; see measure_pack.py)
 fusion      share of photographs for which the distance to style A rises and that to style B falls at every
-            step of weights 0, 1/4 .. 1 from A to B (sliced Wasserstein over Laplacian levels), over pairs of
-            styles with at least 40 pictures; and the same by the classifier's odds of one against the other
+            step of weights 0, 1/4 .. 1 from A to B, over pairs of styles with at least 40 pictures; by the
+            Mahalanobis distance between the classifier's features of the result and of the style's training
+            pictures, and by the sliced Wasserstein distance over Laplacian levels from those
 strength    the same for one style over strengths 0, 1/4 .. 1: nearer to the style and farther from the
             photograph at every step
 """
@@ -24,6 +25,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -95,21 +97,41 @@ def main() -> None:
     figures["examples"] = {"num": len(named), "named": share(named), "apart": round(float(np.mean(apart)), 1)}
     print("examples", json.dumps(figures["examples"]), flush=True)
 
-    large = {names[k]: StyleDistance(seen[k], patches=6000) for k in range(len(names)) if len(seen[k]) >= 36}
-    couples = itertools.cycle(itertools.permutations(large, 2))
-    ordered = itertools.cycle(itertools.permutations(large, 2))
-    rising = [is_path(pack, photograph, *next(couples), large) for photograph in photographs]
-    figures["fusion"] = {
-        "num": len(rising),
-        "monotonic": share(rising),
-        "odds_monotonic": share(
-            [leads_over(classifier, pack, photograph, *next(ordered), names) for photograph in photographs]
-        ),
+    large = [k for k in range(len(names)) if len(seen[k]) >= 36]
+    features = FeatureDistance(classifier, seen)
+    patches = {k: StyleDistance(seen[k], patches=6000) for k in large}
+    measures: dict[str, Callable[[RGB, int], float]] = {
+        "features": features.of,
+        "patches": lambda picture, k: sum(patches[k].of([picture])),
+    }
+    couples = list(zip(photographs, itertools.cycle(itertools.permutations(large, 2)), strict=False))
+    paths = [
+        [pack.apply(photograph, {names[a]: 1 - w, names[b]: w}) for w in STEPS]
+        for photograph, (a, b) in couples
+    ]
+    figures["fusion"] = {"num": len(paths)} | {
+        measure: share(
+            [
+                rises([distance(picture, a) for picture in path])
+                and rises([-distance(picture, b) for picture in path])
+                for path, (_, (a, b)) in zip(paths, couples, strict=True)
+            ]
+        )
+        for measure, distance in measures.items()
     }
     print("fusion", json.dumps(figures["fusion"]), flush=True)
-    alone = itertools.cycle(large)
-    stronger = [is_stronger(pack, photograph, next(alone), large) for photograph in photographs]
-    figures["strength"] = {"num": len(stronger), "monotonic": share(stronger)}
+    alone = list(zip(photographs, itertools.cycle(large), strict=False))
+    paths = [[pack.apply(photograph, names[k], strength=w) for w in STEPS] for photograph, k in alone]
+    figures["strength"] = {"num": len(paths)} | {
+        measure: share(
+            [
+                rises([-distance(picture, k) for picture in path])
+                and rises([float(np.abs(picture.astype(int) - photograph).mean()) for picture in path])
+                for path, (photograph, k) in zip(paths, alone, strict=True)
+            ]
+        )
+        for measure, distance in measures.items()
+    }
     print("strength", json.dumps(figures["strength"]), flush=True)
     file = read_pack(arguments.pack)
     file.info.measured |= figures
@@ -142,7 +164,7 @@ def tensor(pictures: list[RGB]) -> Tensor:
     return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def train_classifier(styles: list[list[RGB]], steps: int = 2400, batch: int = 32) -> nn.Module:
+def train_classifier(styles: list[list[RGB]], steps: int = 2400, batch: int = 32) -> nn.Sequential:
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
     layers: list[nn.Module] = [nn.PixelUnshuffle(2)]
@@ -174,46 +196,47 @@ def train_classifier(styles: list[list[RGB]], steps: int = 2400, batch: int = 32
 
 @torch.no_grad()
 def verdict(classifier: nn.Module, picture: RGB) -> int:
-    found = crops(picture, 12, np.random.default_rng(0))
-    return int(classifier(tensor(found)).softmax(1).mean(0).argmax())
+    return int(classifier(_looks(picture)).softmax(1).mean(0).argmax())
+
+
+def _looks(picture: RGB) -> Tensor:
+    return tensor(crops(picture, 16, np.random.default_rng(0)))
+
+
+class FeatureDistance:
+    """Mahalanobis distance from a style in the space of the classifier's last features, of one picture.
+
+    A picture is the mean over its crops, a style the mean of up to 60 of its training pictures; the
+    covariance is the one within styles, its smallest directions lifted to a hundredth of the mean.
+    """
+
+    def __init__(self, classifier: nn.Sequential, styles: list[list[RGB]]) -> None:
+        self.features = classifier[:-1]
+        found = [
+            np.stack([self.read(p) for p in pictures[:: max(len(pictures) // 60, 1)][:60]])
+            for pictures in styles
+        ]
+        self.means = [rows.mean(0) for rows in found]
+        within = np.concatenate([rows - rows.mean(0) for rows in found])
+        covariance = within.T @ within / len(within)
+        covariance += 0.01 * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
+        self.inverse = np.linalg.inv(covariance)
+
+    @torch.no_grad()
+    def read(self, picture: RGB) -> np.ndarray:
+        return self.features(_looks(picture)).mean(0).double().numpy()
+
+    def of(self, picture: RGB, style: int) -> float:
+        apart = self.read(picture) - self.means[style]
+        return float(np.sqrt(apart @ self.inverse @ apart))
 
 
 STEPS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
-def is_path(
-    pack: inkbridge.StylePack, photograph: RGB, first: str, second: str, to: dict[str, StyleDistance]
-) -> bool:
-    """Whether every step from the first style to the second leads away from the one and nearer the other."""
-    results = [pack.apply(photograph, {first: 1 - w, second: w}) for w in STEPS]
-    from_first, to_second = ([sum(to[name].of([r])) for r in results] for name in (first, second))
-    return bool((np.diff(from_first) > 0).all() and (np.diff(to_second) < 0).all())
-
-
-@torch.no_grad()
-def leads_over(
-    classifier: nn.Module,
-    pack: inkbridge.StylePack,
-    photograph: RGB,
-    first: str,
-    second: str,
-    names: list[str],
-) -> bool:
-    """Whether the classifier's odds of the second style against the first rise at every step."""
-    odds = []
-    for w in STEPS:
-        found = crops(pack.apply(photograph, {first: 1 - w, second: w}), 12, np.random.default_rng(0))
-        logits = classifier(tensor(found)).mean(0)
-        odds.append(float(logits[names.index(second)] - logits[names.index(first)]))
-    return bool((np.diff(odds) > 0).all())
-
-
-def is_stronger(pack: inkbridge.StylePack, photograph: RGB, style: str, to: dict[str, StyleDistance]) -> bool:
-    """Whether every step of strength leads nearer to the style and away from the photograph."""
-    results = [pack.apply(photograph, style, strength=w) for w in STEPS]
-    to_style = [sum(to[style].of([result])) for result in results]
-    changed = [np.abs(result.astype(int) - photograph).mean() for result in results]
-    return bool((np.diff(to_style) < 0).all() and (np.diff(changed) > 0).all())
+def rises(values: list[float]) -> bool:
+    """Whether every step leads up."""
+    return bool((np.diff(values) > 0).all())
 
 
 def covered(

@@ -3,9 +3,7 @@
 Adversarial loss, so that results look like the style; patch-contrastive loss (Park et al. 2020), so that
 each place still shows what it showed; a sliced Wasserstein term that pulls palette and contrast over
 quickly; the same distance between the discriminator's activations, which carries its opinion on whole
-distributions of patches; and redrawing: half of the pictures of an update are no contents but style
-pictures in disguise, with the colours of contents and without their finest lines, and those are to be
-painted as they were.
+distributions of patches; affinity, against halos; optionally redrawing (`with_disguised`).
 """
 
 from __future__ import annotations
@@ -50,10 +48,10 @@ class LossConfig:
     memory: int = 16
     """Pictures of each side that the texture distance remembers: results are asked for the palette of that
     many style pictures together, not each pair of results for that of a pair."""
-    affinity_weight: float = 5.0
+    affinity_weight: float = 4.0
     """Weight of the affinity loss: what is of one colour in the content stays of one colour."""
-    redraw_weight: float = 4.0
-    """Weight of |G(style in disguise) - style|; 0 leaves such pictures out of the updates."""
+    redraw_weight: float = 0.0
+    """Weight of |G(style in disguise) - style|; with 0 such pictures are left out of the updates."""
 
 
 @dataclass
@@ -218,7 +216,10 @@ class Cut:
 def with_disguised(
     content: Tensor, style: Tensor, config: LossConfig, rng: torch.Generator
 ) -> tuple[Tensor, int]:
-    """Contents of which the second half gave way to style pictures in disguise, and how many are left."""
+    """Contents of which the second half gave way to style pictures in disguise, and how many are left.
+
+    Those have the colours of contents and not their own finest lines, and are to be painted as they were.
+    """
     num = len(content) - (len(content) // 2 if config.redraw_weight else 0)
     disguised = disguise(style[num:], content[num:], rng) if num < len(content) else content[num:]
     return torch.cat([content[:num], disguised]), num

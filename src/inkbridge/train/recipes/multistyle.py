@@ -48,6 +48,8 @@ from inkbridge.train.schedule import ema_decay
 class MultistyleLossConfig(LossConfig):
     """Weights of the generator's and of the encoder's losses."""
 
+    affinity_weight: float = 5.0
+    redraw_weight: float = 4.0
     style_weight: float = 1.0
     """Weight of |E(result) - code|, the style reconstruction."""
     anchor_weight: float = 0.5
