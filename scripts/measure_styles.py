@@ -164,7 +164,7 @@ def tensor(pictures: list[RGB]) -> Tensor:
     return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def train_classifier(styles: list[list[RGB]], steps: int = 2400, batch: int = 32) -> nn.Sequential:
+def train_classifier(styles: list[list[RGB]], steps: int = 2000, batch: int = 32) -> nn.Sequential:
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
     layers: list[nn.Module] = [nn.PixelUnshuffle(2)]
