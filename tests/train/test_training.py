@@ -119,7 +119,8 @@ def test_two_processes_do_not_train_in_one_folder(toy_folders, tmp_path):
 
 def test_minutes_end_by_the_clock_and_the_run_folder_is_complete(toy_folders, tmp_path):
     out = tmp_path / "run"
-    assert train(*toy_folders, out, load_config(None, TINY), Budget(minutes=0.03))
+    config = load_config(None, [*TINY, "precision=auto"])
+    assert train(*toy_folders, out, config, Budget(minutes=0.03))
     assert 1.7 < state(out)["progress"]["seconds"] < 4
     config = json.loads((out / "config.json").read_text())
     assert config["generator"]["width"] == 8
