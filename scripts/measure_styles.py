@@ -13,11 +13,20 @@ example     share of held-back style pictures, given as examples, whose results 
 distance    how much of the way from photographs to the style's floor results cover, over all levels (the
             floor is the style's own training pictures against its held-back ones; see measure_pack.py)
 fusion      share of photographs for which the distance to style A rises and that to style B falls at every
-            step of weights 0, 1/4 .. 1 from A to B, over pairs of styles with at least 40 pictures; by the
-            Mahalanobis distance between the classifier's features of the result and of the style's training
-            pictures, and by the sliced Wasserstein distance over Laplacian levels from those
+            step of weights 0, 1/4 .. 1 from A to B, over pairs of styles with at least 40 pictures; and the
+            same by sets: the share of pairs for which this holds of the distance of `SET` results together
 strength    the same for one style over strengths 0, 1/4 .. 1: nearer to the style and farther from the
             photograph at every step
+
+Distances to a style, the last two from its training pictures:
+
+verdict     -log of the share that the classifier gives the style, mean over the crops
+features    Mahalanobis distance between the means of the classifier's features
+patches     sliced Wasserstein distance over Laplacian levels
+
+The verdict knows what tells the styles of the pack apart and nothing else. The others compare whole pictures:
+one result, with what the photograph shows, is not at the middle of its style, and on the way to another style
+may pass nearer to it. Of one picture they are the harder measure, of a set the fairer.
 """
 
 from __future__ import annotations
@@ -26,6 +35,7 @@ import argparse
 import itertools
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +52,8 @@ from inkbridge.pack_format import read_pack, write_pack
 from inkbridge.train.precision import resolve_precision
 
 CROP = 160
+SET = 10
+"""Results that are compared with a style together."""
 
 
 def main() -> None:
@@ -83,59 +95,65 @@ def main() -> None:
         }
         print(name, json.dumps(figures[name]), flush=True)
 
-    pairs = [(k, picture) for k, pictures in enumerate(held_back) for picture in pictures]
-    step = max(len(pairs) / arguments.examples, 1.0)
-    chosen = [pairs[int(i * step)] for i in range(min(arguments.examples, len(pairs)))]
-    named, apart = [], []
-    for i, (k, example) in enumerate(chosen):
-        result = pack.apply(photographs[i % len(photographs)], like=example)
-        named.append(verdict(classifier, result) == k)
-        other = held_back[k][(i + 1) % len(held_back[k])]
-        if other is not example:
-            second = pack.apply(photographs[i % len(photographs)], like=other)
-            apart.append(float(np.abs(result.astype(int) - second).mean()))
-    figures["examples"] = {"num": len(named), "named": share(named), "apart": round(float(np.mean(apart)), 1)}
+    figures["examples"] = followed(pack, classifier, photographs, held_back, arguments.examples)
     print("examples", json.dumps(figures["examples"]), flush=True)
 
     large = [k for k in range(len(names)) if len(seen[k]) >= 36]
     features = FeatureDistance(classifier, seen)
     patches = {k: StyleDistance(seen[k], patches=6000) for k in large}
-    measures: dict[str, Callable[[RGB, int], float]] = {
+    measures: dict[str, Distance] = {
+        "verdict": lambda pictures, k: float(
+            np.mean([doubt(classifier, picture, k) for picture in pictures])
+        ),
         "features": features.of,
-        "patches": lambda picture, k: sum(patches[k].of([picture])),
+        "patches": lambda pictures, k: sum(patches[k].of(pictures)),
     }
-    couples = list(zip(photographs, itertools.cycle(itertools.permutations(large, 2)), strict=False))
-    paths = [
-        [pack.apply(photograph, {names[a]: 1 - w, names[b]: w}) for w in STEPS]
-        for photograph, (a, b) in couples
-    ]
-    figures["fusion"] = {"num": len(paths)} | {
-        measure: share(
-            [
-                rises([distance(picture, a) for picture in path])
-                and rises([-distance(picture, b) for picture in path])
-                for path, (_, (a, b)) in zip(paths, couples, strict=True)
-            ]
-        )
-        for measure, distance in measures.items()
-    }
+
+    def fusion(photograph: RGB, a: int, b: int) -> list[RGB]:
+        return [pack.apply(photograph, {names[a]: 1 - w, names[b]: w}) for w in STEPS]
+
+    def strength(photograph: RGB, k: int) -> list[RGB]:
+        return [pack.apply(photograph, names[k], strength=w) for w in STEPS]
+
+    def shares(ways: list[Way]) -> dict[str, object]:
+        found = {name: share([way.leads(distance) for way in ways]) for name, distance in measures.items()}
+        return {"num": len(ways), **found}
+
+    group = photographs[:SET]
+    pairs = list(itertools.permutations(large, 2))
+    figures["fusion"] = shares(
+        [Way([fusion(p, a, b)], b, a) for p, (a, b) in zip(photographs, itertools.cycle(pairs), strict=False)]
+    ) | {"sets": shares([Way([fusion(p, a, b) for p in group], b, a) for a, b in pairs])}
     print("fusion", json.dumps(figures["fusion"]), flush=True)
-    alone = list(zip(photographs, itertools.cycle(large), strict=False))
-    paths = [[pack.apply(photograph, names[k], strength=w) for w in STEPS] for photograph, k in alone]
-    figures["strength"] = {"num": len(paths)} | {
-        measure: share(
-            [
-                rises([-distance(picture, k) for picture in path])
-                and rises([float(np.abs(picture.astype(int) - photograph).mean()) for picture in path])
-                for path, (photograph, k) in zip(paths, alone, strict=True)
-            ]
-        )
-        for measure, distance in measures.items()
-    }
+    figures["strength"] = shares(
+        [Way([strength(p, k)], k, [p]) for p, k in zip(photographs, itertools.cycle(large), strict=False)]
+    ) | {"sets": shares([Way([strength(p, k) for p in group], k, group) for k in large])}
     print("strength", json.dumps(figures["strength"]), flush=True)
     file = read_pack(arguments.pack)
     file.info.measured |= figures
     write_pack(arguments.pack, file)
+
+
+def followed(
+    pack: inkbridge.StylePack,
+    classifier: nn.Module,
+    photographs: list[RGB],
+    held_back: list[list[RGB]],
+    num: int,
+) -> dict[str, object]:
+    """How often the style of an example is named, and how far results of two examples are apart."""
+    unseen = [(k, picture) for k, pictures in enumerate(held_back) for picture in pictures]
+    step = max(len(unseen) / num, 1.0)
+    chosen = [unseen[int(i * step)] for i in range(min(num, len(unseen)))]
+    named, apart = [], []
+    for i, (k, example) in enumerate(chosen):
+        photograph = photographs[i % len(photographs)]
+        result = pack.apply(photograph, like=example)
+        named.append(verdict(classifier, result) == k)
+        other = held_back[k][(i + 1) % len(held_back[k])]
+        if other is not example:
+            apart.append(changed([result], [pack.apply(photograph, like=other)]))
+    return {"num": len(named), "named": share(named), "apart": round(float(np.mean(apart)), 1)}
 
 
 def standard(rgb: RGB, trim: float) -> RGB:
@@ -199,14 +217,20 @@ def verdict(classifier: nn.Module, picture: RGB) -> int:
     return int(classifier(_looks(picture)).softmax(1).mean(0).argmax())
 
 
+@torch.no_grad()
+def doubt(classifier: nn.Module, picture: RGB, style: int) -> float:
+    """-log p(style | picture), the mean over crops: 0 for certainty."""
+    return -float(classifier(_looks(picture)).log_softmax(1)[:, style].mean())
+
+
 def _looks(picture: RGB) -> Tensor:
     return tensor(crops(picture, 16, np.random.default_rng(0)))
 
 
 class FeatureDistance:
-    """Mahalanobis distance from a style in the space of the classifier's last features, of one picture.
+    """Mahalanobis distance from a style in the space of the classifier's last features.
 
-    A picture is the mean over its crops, a style the mean of up to 60 of its training pictures; the
+    Pictures are the mean over their crops, a style is the mean of up to 60 of its training pictures; the
     covariance is the one within styles, its smallest directions lifted to a hundredth of the mean.
     """
 
@@ -226,17 +250,45 @@ class FeatureDistance:
     def read(self, picture: RGB) -> np.ndarray:
         return self.features(_looks(picture)).mean(0).double().numpy()
 
-    def of(self, picture: RGB, style: int) -> float:
-        apart = self.read(picture) - self.means[style]
+    def of(self, pictures: list[RGB], style: int) -> float:
+        apart = np.mean([self.read(picture) for picture in pictures], axis=0) - self.means[style]
         return float(np.sqrt(apart @ self.inverse @ apart))
 
 
 STEPS = (0.0, 0.25, 0.5, 0.75, 1.0)
+Distance = Callable[[list[RGB], int], float]
+"""Of pictures, taken together, from a style."""
+
+
+@dataclass
+class Way:
+    """Photographs painted at each of `STEPS`, and where that is to lead."""
+
+    painted: list[list[RGB]]
+    """Of each photograph, the result at each step."""
+    towards: int
+    away_from: int | list[RGB]
+    """A style, or the photographs themselves."""
+
+    def leads(self, distance: Distance) -> bool:
+        """Whether every step leads towards the one and away from the other."""
+        steps = [list(pictures) for pictures in zip(*self.painted, strict=True)]
+        nearer = rises([-distance(pictures, self.towards) for pictures in steps])
+        left = self.away_from
+        if isinstance(left, int):
+            return nearer and rises([distance(pictures, left) for pictures in steps])
+        return nearer and rises([changed(left, pictures) for pictures in steps])
 
 
 def rises(values: list[float]) -> bool:
     """Whether every step leads up."""
     return bool((np.diff(values) > 0).all())
+
+
+def changed(photographs: list[RGB], pictures: list[RGB]) -> float:
+    """Mean absolute difference in levels of 255."""
+    both = zip(photographs, pictures, strict=True)
+    return float(np.mean([np.abs(a.astype(int) - b).mean() for a, b in both]))
 
 
 def covered(

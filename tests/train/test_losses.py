@@ -209,3 +209,12 @@ def test_texture_is_free_of_affinity():
     stripes = content.clone()
     stripes[..., ::2], stripes[..., 1::2] = 0.5, -0.5
     assert losses.affinity(stripes, content).item() < 2e-3
+
+
+def test_redrawing_is_of_lines_not_of_the_palette():
+    style = torch.rand(2, 3, 96, 96, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    other_colours = style + torch.tensor([0.3, -0.2, 0.1])[:, None, None]
+    blurred = torch.nn.functional.avg_pool2d(style, 3, 1, 1)
+    assert losses.redraw(style, style).item() == 0
+    assert losses.redraw(other_colours, style).item() < 1e-6
+    assert losses.redraw(blurred, style).item() > 0.1
