@@ -208,6 +208,20 @@ def test_a_tinted_picture_has_a_cast_and_a_colourful_one_has_none():
     assert not look_at(path, culture("photograph", 1)).is_of_one_hue
 
 
+@pytest.mark.parametrize(("num_gray", "is_said"), [(1, True), (6, False)])
+def test_a_few_odd_pictures_are_named_and_many_belong_to_the_style(tmp_path, num_gray, is_said):
+    content, style = tmp_path / "content", tmp_path / "style"
+    content.mkdir()
+    style.mkdir()
+    for i in range(20):
+        Image.fromarray(culture("photograph", i)).save(content / f"{i:02}.png")
+        picture = Image.fromarray(culture("photograph", 20 + i))
+        picture = picture.convert("L").convert("RGB") if i < num_gray else picture
+        picture.save(style / f"{i:02}.png")
+    said = [f for f in inspect_folders(content, style).findings if f.kind == "gray"]
+    assert [[path.name for path in finding.pictures] for finding in said] == ([["00.png"]] if is_said else [])
+
+
 def test_a_leak_into_the_held_back_folder_is_found(folders, tmp_path):
     held = tmp_path / "held"
     held.mkdir()

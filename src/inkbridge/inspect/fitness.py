@@ -19,6 +19,9 @@ FEW, ENOUGH = 8, 40
 CROP = 96
 """Side of the crops that the recipes train on by default."""
 DEFAULT_TRIM = 0.04
+ODD_SHARE = 0.1
+"""At most this share of a style's pictures is "unlike the rest"; a larger one belongs to the style, as brown
+silk does to old landscapes and plain ink to drawings."""
 
 
 @dataclass(frozen=True)
@@ -138,8 +141,8 @@ def _about(side: Survey, name: str, same: list[tuple[Path, Path]]) -> list[Findi
         ("faded", [p for p in pictures if p.is_faded], "of little contrast"),
         ("cast", [p for p in pictures if p.is_of_one_hue], "of one hue throughout"),
     ):
-        # A whole style may well be so, and contents may vary as they like; what harms is a mixed style.
-        if name == "style" and 0 < len(chosen) < 0.5 * len(pictures):
+        # Contents may vary as they like.
+        if name == "style" and 0 < len(chosen) <= ODD_SHARE * len(pictures):
             say(
                 kind,
                 f"{_pictures(len(chosen))} {what}, unlike the rest; leave them out unless they belong.",
