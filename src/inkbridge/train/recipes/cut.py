@@ -100,6 +100,10 @@ class Choice:
     share: float = 0.0
 
 
+Memories = tuple[Memory, Memory, Memory]
+"""Of results, of style pictures and of contents."""
+
+
 class Cut:
     """Networks, optimizers and the two updates.
 
@@ -122,6 +126,7 @@ class Cut:
         place(self.generator, self.discriminator, self.heads, device=device)
         self.result_memory = Memory(config.losses.memory)
         self.style_memory = Memory(config.losses.memory)
+        self.content_memory = Memory(config.losses.memory)
         self.generator_ema = copy.deepcopy(self.generator).requires_grad_(False)
         opt = config.optimizer
         self._learned_by_generator = [*self.generator.parameters(), *self.heads.parameters()]
@@ -145,6 +150,7 @@ class Cut:
             "generator_ema": self.generator_ema,
             "result_memory": self.result_memory,
             "style_memory": self.style_memory,
+            "content_memory": self.content_memory,
         }
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
@@ -184,7 +190,8 @@ class Cut:
         if config.activation_weight:
             parts["activation"] = losses.sliced_activations(activations, wanted, rng)
         if config.texture_weight:
-            parts["texture"] = texture_loss(painted, style, self.result_memory, self.style_memory, rng)
+            memories = self.result_memory, self.style_memory, self.content_memory
+            parts["texture"] = texture_loss(painted, content[:num], style, memories, rng)
         loss = config.adversarial_weight * parts["adversarial"]
         loss = loss + config.content_weight * parts["content"]
         loss = loss + config.activation_weight * parts.get("activation", 0.0)
@@ -244,9 +251,9 @@ def content_loss(
 
 def texture_loss(
     result: Tensor,
+    content: Tensor,
     style: Tensor,
-    results: Memory,
-    styles: Memory,
+    memories: Memories,
     rng: torch.Generator,
     fused_with: losses.Fusion | None = None,
 ) -> Tensor:
@@ -254,12 +261,15 @@ def texture_loss(
 
     Results of a fusion are not remembered.
     """
+    results, styles, contents = memories
     levels = losses.laplacian_pyramid(result, 4)
     with torch.no_grad():
         styles.add(losses.laplacian_pyramid(style, 4))
+        contents.add(losses.laplacian_pyramid(content, 4))
     directions = [losses.random_directions(3 * 5 * 5, 40, rng).to(result.device) for _ in levels]
-    earlier = results.levels()
-    loss = losses.sliced_wasserstein(levels, styles.levels(), directions, rng, earlier, fused_with)
+    loss = losses.sliced_wasserstein(
+        levels, styles.levels(), directions, rng, results.levels(), fused_with, contents.levels()
+    )
     if fused_with is None:
         results.add(levels)
     return loss

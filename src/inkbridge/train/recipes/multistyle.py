@@ -83,6 +83,7 @@ class Multistyle:
         self.encoder_ema = copy.deepcopy(self.encoder).requires_grad_(False)
         self.result_memories = nn.ModuleList([Memory(config.losses.memory) for _ in range(num_styles)])
         self.style_memories = nn.ModuleList([Memory(config.losses.memory) for _ in range(num_styles)])
+        self.content_memory = Memory(config.losses.memory)
         self._learned_by_generator = [
             *self.generator.parameters(),
             *self.encoder.parameters(),
@@ -106,6 +107,7 @@ class Multistyle:
             "heads": self.heads,
             "result_memories": self.result_memories,
             "style_memories": self.style_memories,
+            "content_memory": self.content_memory,
             "generator_ema": self.generator_ema,
             "encoder_ema": self.encoder_ema,
         }
@@ -159,7 +161,7 @@ class Multistyle:
             "adversarial": mean([self.loss_g(logit) for logit in fake]),
             "content": content_loss(self.generator, self.heads, keys, painted, config.content_places, rng),
             "activation": losses.sliced_activations(activations, wanted, rng),
-            "texture": self._texture_loss(painted, style, choice, rng),
+            "texture": self._texture_loss(painted, content[:num], style, choice, rng),
             "style": (self.encoder(result).mean(0) - code[0].detach()).abs().mean(),
             "anchor": (read - learned.detach()).abs().mean(),
         }
@@ -193,15 +195,17 @@ class Multistyle:
         average(self.encoder_ema, self.encoder, decay)
         return result.detach(), {name: part.detach() for name, part in parts.items()}
 
-    def _texture_loss(self, result: Tensor, style: Tensor, choice: Choice, rng: torch.Generator) -> Tensor:
+    def _texture_loss(
+        self, result: Tensor, content: Tensor, style: Tensor, choice: Choice, rng: torch.Generator
+    ) -> Tensor:
         if choice.from_one_picture:  # the example alone is the target
-            return texture_loss(result, style, Memory(0), Memory(0), rng)
+            return texture_loss(result, content, style, (Memory(0), Memory(0), self.content_memory), rng)
         results, styles = self._memories(choice.style)
         fusion = None
         if choice.fused_with is not None:
             second_results, second_styles = self._memories(choice.fused_with)
             fusion = losses.Fusion(second_styles.levels(), second_results.levels(), choice.share)
-        return texture_loss(result, style, results, styles, rng, fusion)
+        return texture_loss(result, content, style, (results, styles, self.content_memory), rng, fusion)
 
     def _memories(self, style: int) -> tuple[Memory, Memory]:
         results, styles = self.result_memories[style], self.style_memories[style]
