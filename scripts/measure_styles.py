@@ -16,7 +16,7 @@ fusion      share of photographs for which the distance to style A rises and tha
             step of weights 0, 1/4 .. 1 from A to B, over pairs of styles with at least 40 pictures; and the
             same by sets: the share of pairs for which this holds of the distance of `SET` results together
 strength    the same for one style over strengths 0, 1/4 .. 1: nearer to the style and farther from the
-            photograph at every step
+            photograph at every step; each photograph with two styles
 
 Distances to a style, the last two from its training pictures:
 
@@ -24,9 +24,10 @@ verdict     -log of the share that the classifier gives the style, mean over the
 features    Mahalanobis distance between the means of the classifier's features
 patches     sliced Wasserstein distance over Laplacian levels
 
-The verdict knows what tells the styles of the pack apart and nothing else. The others compare whole pictures:
-one result, with what the photograph shows, is not at the middle of its style, and on the way to another style
-may pass nearer to it. Of one picture they are the harder measure, of a set the fairer.
+The verdict knows what tells the styles of the pack apart and nothing else; for `strength`, a way that begins
+at photographs, it is that of a second classifier that knows those of training too. The others compare whole
+pictures: one result, with what the photograph shows, is not at the middle of its style, and on the way to
+another style may pass nearer to it. Of one picture they are the harder measure, of a set the fairer.
 """
 
 from __future__ import annotations
@@ -102,9 +103,7 @@ def main() -> None:
     features = FeatureDistance(classifier, seen)
     patches = {k: StyleDistance(seen[k], patches=6000) for k in large}
     measures: dict[str, Distance] = {
-        "verdict": lambda pictures, k: float(
-            np.mean([doubt(classifier, picture, k) for picture in pictures])
-        ),
+        "verdict": doubts(classifier),
         "features": features.of,
         "patches": lambda pictures, k: sum(patches[k].of(pictures)),
     }
@@ -125,9 +124,13 @@ def main() -> None:
         [Way([fusion(p, a, b)], b, a) for p, (a, b) in zip(photographs, itertools.cycle(pairs), strict=False)]
     ) | {"sets": shares([Way([fusion(p, a, b) for p in group], b, a) for a, b in pairs])}
     print("fusion", json.dumps(figures["fusion"]), flush=True)
-    figures["strength"] = shares(
-        [Way([strength(p, k)], k, [p]) for p, k in zip(photographs, itertools.cycle(large), strict=False)]
-    ) | {"sets": shares([Way([strength(p, k) for p in group], k, group) for k in large])}
+    folder = Path(config["folders"]["content"])
+    contents = [standard(read_picture(folder / file).rgb, 0.0) for file in index["content"]["names"]]
+    measures["verdict"] = doubts(train_classifier([*seen, contents]))
+    turns = [(p, large[(i + shift) % len(large)]) for shift in (0, 1) for i, p in enumerate(photographs)]
+    figures["strength"] = shares([Way([strength(p, k)], k, [p]) for p, k in turns]) | {
+        "sets": shares([Way([strength(p, k) for p in group], k, group) for k in large])
+    }
     print("strength", json.dumps(figures["strength"]), flush=True)
     file = read_pack(arguments.pack)
     file.info.measured |= figures
@@ -217,10 +220,15 @@ def verdict(classifier: nn.Module, picture: RGB) -> int:
     return int(classifier(_looks(picture)).softmax(1).mean(0).argmax())
 
 
-@torch.no_grad()
-def doubt(classifier: nn.Module, picture: RGB, style: int) -> float:
-    """-log p(style | picture), the mean over crops: 0 for certainty."""
-    return -float(classifier(_looks(picture)).log_softmax(1)[:, style].mean())
+def doubts(classifier: nn.Module) -> Distance:
+    """-log p(style | picture), the mean over crops and pictures: 0 for certainty."""
+
+    @torch.no_grad()
+    def of(pictures: list[RGB], style: int) -> float:
+        logits = torch.cat([classifier(_looks(picture)) for picture in pictures])
+        return -float(logits.log_softmax(1)[:, style].mean())
+
+    return of
 
 
 def _looks(picture: RGB) -> Tensor:
