@@ -18,15 +18,15 @@ fusion      share of photographs for which the distance to style A rises and tha
 strength    the same for one style over strengths 0, 1/4 .. 1: nearer to the style and farther from the
             photograph at every step; each photograph with two styles
 
-Distances to a style, the last two from its training pictures:
+Distances to a style, those of features and patches from its training pictures:
 
 verdict     -log of the share that the classifier gives the style, mean over the crops
 features    Mahalanobis distance between the means of the classifier's features
 patches     sliced Wasserstein distance over Laplacian levels
 
-The verdict knows what tells the styles of the pack apart and nothing else; for `strength`, a way that begins
-at photographs, it is that of a second classifier that knows those of training too. The others compare whole
-pictures: one result, with what the photograph shows, is not at the middle of its style, and on the way to
+The verdict knows what tells the styles of the pack apart and nothing else. For `strength`, a way that begins at
+photographs, there is also that of a second classifier that knows those of training too. The others compare
+whole pictures: one result, with what the photograph shows, is not at the middle of its style, and on the way to
 another style may pass nearer to it. Of one picture they are the harder measure, of a set the fairer.
 """
 
@@ -126,7 +126,7 @@ def main() -> None:
     print("fusion", json.dumps(figures["fusion"]), flush=True)
     folder = Path(config["folders"]["content"])
     contents = [standard(read_picture(folder / file).rgb, 0.0) for file in index["content"]["names"]]
-    measures["verdict"] = doubts(train_classifier([*seen, contents]))
+    measures["verdict_with_photographs"] = doubts(train_classifier([*seen, contents]))
     turns = [(p, large[(i + shift) % len(large)]) for shift in (0, 1) for i, p in enumerate(photographs)]
     figures["strength"] = shares([Way([strength(p, k)], k, [p]) for p, k in turns]) | {
         "sets": shares([Way([strength(p, k) for p in group], k, group) for k in large])

@@ -113,7 +113,9 @@ def test_a_style_picture_in_disguise_is_redrawn_better_and_better():
     off = [f"losses.{name}_weight=0" for name in others]
     settings = [*TINY, *off, "losses.redraw_weight=20", "optimizer.generator_lr=3e-3"]
     recipe = Cut(load_config(None, settings).model, torch.device("cpu"))
-    contents, styles = made_batch(4), made_batch(4).flip(1)
+    contents = made_batch(4)
+    # Noise cannot be known from a disguise that has lost it.
+    styles = torch.nn.functional.avg_pool2d(made_batch(4).flip(1), 3, 1, 1)
 
     def apart() -> float:
         disguised = disguise(styles, contents, torch.Generator().manual_seed(1))
@@ -124,7 +126,7 @@ def test_a_style_picture_in_disguise_is_redrawn_better_and_better():
     for seen in range(0, 240, 4):
         parts = recipe.update(contents, styles, Choice(), 0.1, seen, torch.Generator().manual_seed(seen))[1]
     assert "redraw" in parts
-    assert apart() < 0.85 * before
+    assert apart() < 0.7 * before
 
 
 def test_without_redrawing_and_for_a_single_picture_all_contents_are_painted():

@@ -51,7 +51,8 @@ class LossConfig:
     affinity_weight: float = 4.0
     """Weight of the affinity loss: what is of one colour in the content stays of one colour."""
     redraw_weight: float = 0.0
-    """Weight of |G(style in disguise) - style|; with 0 such pictures are left out of the updates."""
+    """Weight of redrawing, how far the lines of a style picture painted from its disguise are from its own; with
+    0 such pictures are left out of the updates."""
 
 
 @dataclass
