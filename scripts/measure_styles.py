@@ -24,10 +24,10 @@ verdict     -log of the share that the classifier gives the style, mean over the
 features    Mahalanobis distance between the means of the classifier's features
 patches     sliced Wasserstein distance over Laplacian levels
 
-The verdict knows what tells the styles of the pack apart and nothing else. For `strength`, a way that begins at
-photographs, there is also that of a second classifier that knows those of training too. The others compare
-whole pictures: one result, with what the photograph shows, is not at the middle of its style, and on the way to
-another style may pass nearer to it. Of one picture they are the harder measure, of a set the fairer.
+The verdict knows what tells the styles of the pack apart and nothing else. For `strength`, a way that begins
+at photographs, there is also that of a second classifier that knows those of training too. The others compare
+whole pictures: one result, with what the photograph shows, is not at the middle of its style, and on the way
+to another style may pass nearer to it. Of one picture they are the harder measure, of a set the fairer.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ class LossConfig:
     affinity_weight: float = 4.0
     """Weight of the affinity loss: what is of one colour in the content stays of one colour."""
     redraw_weight: float = 0.0
-    """Weight of redrawing, how far the lines of a style picture painted from its disguise are from its own; with
+    """Weight of redrawing: how far a style picture's lines, painted from its disguise, are from its own. With
     0 such pictures are left out of the updates."""
 
 
