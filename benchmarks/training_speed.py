@@ -17,10 +17,13 @@ import torch
 from torch import Tensor
 
 from inkbridge.train import losses
+from inkbridge.train.adversarial import ADVERSARIAL
 from inkbridge.train.augment import augment
-from inkbridge.train.networks.projection import ProjectionHeads
-from inkbridge.train.recipes.cut import Choice, Cut, CutConfig, average, content_loss, texture_loss
-from resnet9 import PatchGAN70, ResNet9
+from inkbridge.train.networks.discriminator import DiscriminatorConfig
+from inkbridge.train.networks.generator import GeneratorConfig
+from inkbridge.train.parts import content_loss, texture_loss
+from inkbridge.train.recipe import Choice, average
+from inkbridge.train.recipes.cut import Cut, CutConfig, LossConfig
 
 BATCH = 4
 
@@ -38,12 +41,13 @@ class Plain(Cut):
         rng: torch.Generator,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         names, weights = self.config.augmentations, self.config.losses
+        loss_d, loss_g = ADVERSARIAL[weights.adversarial]
         self.discriminator.requires_grad_(False)
         result, keys = self.generator.with_features(content, self.generator.styles)
         logits, activations = self.discriminator(augment(result, names, rng))
         with torch.no_grad():
-            _, wanted = self.discriminator(augment(style, names, rng))
-        loss = torch.stack([self.loss_g(logit) for logit in logits]).mean()
+            real, wanted = self.discriminator(augment(style, names, rng))
+        loss = torch.stack([loss_g(*pair) for pair in zip(real, logits, strict=True)]).mean()
         loss = loss + weights.content_weight * content_loss(
             self.generator, self.heads, keys, result, weights.content_places, rng
         )
@@ -59,7 +63,7 @@ class Plain(Cut):
         self.discriminator.requires_grad_(True)
         real = self.discriminator(augment(style, names, rng))[0]
         fake = self.discriminator(augment(result.detach(), names, rng))[0]
-        loss = torch.stack([self.loss_d(*pair) for pair in zip(real, fake, strict=True)]).mean()
+        loss = torch.stack([loss_d(*pair) for pair in zip(real, fake, strict=True)]).mean()
         self.optimizer_d.zero_grad()
         loss.backward()
         self.optimizer_d.step()
@@ -68,16 +72,13 @@ class Plain(Cut):
 
 def baseline(exchange_discriminator: bool, kind: type[Cut] = Plain) -> Cut:
     """Recipe `cut` with the published networks put in its places."""
-    recipe = kind(CutConfig(), torch.device("cpu"))
-    recipe.generator = ResNet9()
-    recipe.heads = ProjectionHeads(recipe.generator.feature_channels, 256)
+    config = CutConfig(generator=GeneratorConfig(kind="resnet9", width=64), projection=256)
+    config.losses.redraw_weight = 0.0
     if exchange_discriminator:
-        recipe.discriminator = PatchGAN70()
-    recipe.discriminator.to(memory_format=torch.contiguous_format)
-    recipe.generator_ema = ResNet9().requires_grad_(False)
-    recipe._learned_by_generator = [*recipe.generator.parameters(), *recipe.heads.parameters()]
-    recipe.optimizer_g = torch.optim.Adam(recipe._learned_by_generator, lr=2e-4)
-    recipe.optimizer_d = torch.optim.Adam(recipe.discriminator.parameters(), lr=2e-4)
+        config.discriminator = DiscriminatorConfig(kind="patch", width=64)
+    recipe = kind(config, torch.device("cpu"))
+    for network in recipe.modules().values():
+        network.to(memory_format=torch.contiguous_format)
     return recipe
 
 
@@ -99,7 +100,8 @@ def seconds_per_image(recipe: Cut, size: int, steps: int, layout: torch.memory_f
 def main() -> None:
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, batch {BATCH}, best step")
     for size in (128, 256):
-        ours = seconds_per_image(Cut(CutConfig(), torch.device("cpu")), size, 8, torch.channels_last)
+        plain = CutConfig(losses=LossConfig(redraw_weight=0.0))
+        ours = seconds_per_image(Cut(plain, torch.device("cpu")), size, 8, torch.channels_last)
         published = seconds_per_image(baseline(True), size, 2, torch.contiguous_format)
         exchanged = seconds_per_image(baseline(False), size, 2, torch.contiguous_format)
         shared = seconds_per_image(baseline(True, Cut), size, 2, torch.contiguous_format)

@@ -12,27 +12,32 @@ Floats = npt.NDArray[np.float32]
 
 
 class Engine:
-    """An ONNX Runtime session of a generator: `image`, `style` and perhaps `grain` in, `result` out."""
+    """An ONNX Runtime session of a generator: `image` and perhaps `style` and `grain` in, `result` out."""
 
-    def __init__(self, model: bytes, name: str, style_dim: int) -> None:
-        """Raises PackError, naming `name`, when `model` is not such a generator."""
-        self._session = _open(model, f"{name}: its generator", {"image", "style"}, "result", {"grain"})
-        self.takes_grain = len(self._session.get_inputs()) == 3
-        self._try_once(name, style_dim)
+    def __init__(self, model: bytes, name: str, style_dim: int, multiple: int = 8) -> None:
+        """`multiple` is what heights and widths must be multiples of.
+
+        Raises PackError, naming `name`, when `model` is not such a generator.
+        """
+        self._session = _open(model, f"{name}: its generator", {"image"}, "result", {"style", "grain"})
+        self._inputs = {entry.name for entry in self._session.get_inputs()}
+        self._try_once(name, style_dim, -(-64 // multiple) * multiple)
 
     def run(self, image: Floats, style: Floats, grain: Floats | None = None) -> Floats:
         """N x 3 x H x W in [-1, 1], N x style_dim and N x 1 x H x W -> N x 3 x H x W in [-1, 1].
 
-        `grain` is used if the generator takes any.
+        `style` and `grain` are used if the generator takes any.
         """
-        inputs = {"image": image, "style": style}
-        if self.takes_grain:
+        inputs = {"image": image}
+        if "style" in self._inputs:
+            inputs["style"] = style
+        if "grain" in self._inputs:
             inputs["grain"] = np.zeros_like(image[:, :1]) if grain is None else grain
         result: Floats = self._session.run(["result"], inputs)[0]
         return result
 
-    def _try_once(self, name: str, style_dim: int) -> None:
-        image = np.zeros((1, 3, 64, 64), np.float32)
+    def _try_once(self, name: str, style_dim: int, side: int) -> None:
+        image = np.zeros((1, 3, side, side), np.float32)
         try:
             result = self.run(image, np.zeros((1, style_dim), np.float32))
         except Exception as error:
@@ -40,7 +45,7 @@ class Engine:
             raise PackError(f"{name}: its generator does not run ({first}).") from None
         if result.shape != image.shape or result.dtype != np.float32:
             raise PackError(
-                f"{name}: its generator turns a 64 x 64 picture into {list(result.shape)} "
+                f"{name}: its generator turns a {side} x {side} picture into {list(result.shape)} "
                 f"{result.dtype}; expected {list(image.shape)} float32."
             )
 

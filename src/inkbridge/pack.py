@@ -51,7 +51,7 @@ class StylePack:
         self._name = name
         self._default = default_style or self.styles[0]
         dim = len(file.info.styles[0].code)
-        self._engine = Engine(file.generator, name, dim)
+        self._engine = Engine(file.generator, name, dim, file.info.size.multiple)
         self._encoder = EncoderEngine(file.encoder, name, dim) if file.encoder is not None else None
 
     @property

@@ -24,7 +24,7 @@ def test_every_setting_has_one_name():
     for recipe in RECIPES.values():
         names = setting_names(recipe.config_class)
         assert len(names) == len(set(names))
-        assert {"batch", "data.crop", "losses.content_weight", "generator.width"} <= set(names)
+        assert {"batch", "data.crop", "losses.adversarial", "generator.width"} <= set(names)
 
 
 def test_each_recipe_has_its_own_settings():
@@ -32,7 +32,7 @@ def test_each_recipe_has_its_own_settings():
     assert load_config(None, ["encoder.width=8"], "multistyle").recipe == "multistyle"
     with pytest.raises(ConfigError, match=r"encoder\.width is not a setting"):
         load_config(None, ["encoder.width=8"])
-    with pytest.raises(ConfigError, match="one of cut, multistyle"):
+    with pytest.raises(ConfigError, match=r"one of classic, cut, .* Did you mean cyclegan\?"):
         load_config(None, ["recipe=cyclegam"])
     config = load_config(None, ["losses.style_weight=2"], "multistyle")
     assert from_dict(to_dict(config), "test") == config
@@ -57,6 +57,17 @@ def test_each_recipe_has_its_own_settings():
         ("precision=float8", "precision = 'float8'"),
         ("recipe=magic", "recipe = 'magic'"),
         ("losses.adversarial=magic", "losses.adversarial = 'magic'"),
+        ("losses.adversarial=hinged", "Did you mean hinge?"),
+        ("losses.penalty=r3", "losses.penalty = 'r3' cannot be used: it must be one of r1, r1+r2"),
+        ("generator.kind=resnet7", "generator.kind = 'resnet7'"),
+        ("discriminator.kind=pixels", "Did you mean pixel?"),
+        ("optimizer.name=adamz", "optimizer.name = 'adamz'"),
+        ("optimizer.schedule=step", "it must be one of constant, linear, cosine"),
+        ('augmentations=["cutouts"]', "Did you mean cutout?"),
+        ("generator.width=0", "generator.width = 0 cannot be used: it must be at least 1"),
+        ("discriminator.side=20", "discriminator.side = 20 cannot be used: it must be a multiple of 16"),
+        ("generator.kind=unet256", "data.crop = 96 cannot be used with generator.kind = 'unet256'"),
+        ("losses.adversarial=wasserstein", "its discriminator must not grow steep"),
         ("batch", "write it as key=value"),
     ],
 )
@@ -80,3 +91,27 @@ def test_unreadable_files_and_unknown_tables_name_the_file(tmp_path):
         match=r"los\.content_weight is not a setting. Did you mean losses\.content_weight.*run\.toml",
     ):
         load_config(file, [])
+
+
+def test_one_setting_of_a_table_leaves_the_recipes_other_defaults_alone():
+    config = load_config(None, ["generator.width=8", "optimizer.generator_lr=1e-3"], "cyclegan").model
+    assert (config.generator.kind, config.generator.width) == ("resnet9", 8)
+    assert (config.optimizer.generator_final, config.optimizer.discriminator_lr) == (0.0, 2e-4)
+
+
+def test_many_styles_need_networks_that_can_learn_them():
+    for assignment in ("generator.kind=resnet9", "discriminator.kind=patch"):
+        with pytest.raises(ConfigError, match="with recipe multistyle: only"):
+            load_config(None, [assignment], "multistyle")
+
+
+def test_a_size_is_a_default_that_files_and_settings_override(tmp_path):
+    file = tmp_path / "run.toml"
+    file.write_text("[generator]\nbody = 40\n")
+    sizes = load_config(file, ["discriminator.width=9"], size="tiny").model
+    assert (sizes.generator.width, sizes.generator.body, sizes.discriminator.width) == (16, 40, 9)
+    assert load_config(None, [], size="small") == load_config(None, [])
+    published = load_config(None, [], "cyclegan")
+    assert load_config(None, [], "cyclegan", "base").model.generator.width == published.model.generator.width
+    with pytest.raises(ConfigError, match=r"--size = 'smal' cannot be used.*Did you mean small"):
+        load_config(None, [], size="smal")

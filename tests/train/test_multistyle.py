@@ -19,7 +19,7 @@ from inkbridge.train.checkpoint import read_checkpoint
 from inkbridge.train.config import load_config
 from inkbridge.train.export import export_run
 from inkbridge.train.loop import Budget, train
-from inkbridge.train.recipes.cut import Choice
+from inkbridge.train.recipe import Choice
 from inkbridge.train.recipes.multistyle import Multistyle
 
 SETTINGS = [*TINY, "encoder.width=4", "data.minimum=3"]
@@ -290,7 +290,10 @@ def test_the_commands_train_several_styles_and_add_one(inks, tmp_path):
             "NAME=FOLDER",
         ),
         (["train", "--content", content, *named[:2], *named[:2], "--out", run], "given twice"),
-        (["train", "--content", content, *named[:2], "--out", run, "--set", "recipe=cat"], "one of cut"),
+        (
+            ["train", "--content", content, *named[:2], "--out", run, "--set", "recipe=cat"],
+            "Did you mean cut?",
+        ),
         (["export", run, "-o", out, "--name", "inks"], "has 3 styles"),
         (["adapt", pack, "--style", styles["blue-ink"], "-o", out], "NAME=FOLDER"),
         (["adapt", pack, "--style", violet, "-o", out, "--minutes", "0"], "more than 0"),

@@ -21,6 +21,8 @@ def train(
     style: Annotated[list[str], Parameter(negative=())],
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
     from_: Annotated[str | None, Parameter(name="--from")] = None,
+    recipe: str | None = None,
+    size: str | None = None,
     config: Path | None = None,
     set: Annotated[list[str] | None, Parameter(negative=())] = None,
     minutes: float | None = None,
@@ -39,6 +41,10 @@ def train(
         Run folder: checkpoints, samples, logs.
     from_
         Start from what a pack has learned, a bundled one by name or a file: style shows within minutes.
+    recipe
+        cut (one style, the default), multistyle (several), fastcut, cyclegan, paired or classic.
+    size
+        tiny, small or base: of the networks.
     config
         TOML file of settings.
     set
@@ -66,8 +72,12 @@ def train(
     from inkbridge.train.loop import train as run_training
 
     styles = _style_folders(style)
-    assignments = [*(set or []), *([f"start_from={json.dumps(from_)}"] if from_ else [])]
-    settings = load_config(config, assignments, "cut" if isinstance(styles, Path) else "multistyle")
+    assignments = [
+        *(set or []),
+        *([f"start_from={json.dumps(from_)}"] if from_ else []),
+        *([f"recipe={json.dumps(recipe)}"] if recipe else []),
+    ]
+    settings = load_config(config, assignments, "cut" if isinstance(styles, Path) else "multistyle", size)
     budget = Budget(images=images) if images is not None else Budget(minutes=minutes or 60.0)
     with _Display() as display:
         finished = run_training(

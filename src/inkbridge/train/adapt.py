@@ -30,7 +30,8 @@ from inkbridge.train.from_pack import first_code, generator_of
 from inkbridge.train.memory import Memory
 from inkbridge.train.networks.generator import Generator, draw_grain
 from inkbridge.train.networks.projection import sample_positions
-from inkbridge.train.recipes.cut import mean, texture_loss
+from inkbridge.train.parts import texture_loss
+from inkbridge.train.recipe import mean
 from inkbridge.train.schedule import ramp
 
 CONTENTS = Path(__file__).parent / "contents.jpg"

@@ -1,6 +1,7 @@
-"""Differentiable augmentation of what the discriminator sees (Zhao et al. 2020, DiffAugment).
+"""Differentiable augmentation of what the discriminator sees (Zhao et al. 2020, DiffAugment), always or as
+often as its overfitting asks for (Karras et al. 2020a, ADA).
 
-Geometry only: colour is part of the style, so the discriminator has to see it unchanged.
+By default geometry only: colour is part of the style, so the discriminator has to see it unchanged.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def translate(image: Tensor, rng: torch.Generator, ratio: float = 0.125) -> Tensor:
@@ -38,6 +39,16 @@ def cutout(image: Tensor, rng: torch.Generator, ratio: float = 0.4) -> Tensor:
         y, x = top - cut_h // 2, left - cut_w // 2
         mask[i, :, max(y, 0) : max(y + cut_h, 0), max(x, 0) : max(x + cut_w, 0)] = 0
     return image * mask
+
+
+def colour(image: Tensor, rng: torch.Generator) -> Tensor:
+    """Another brightness (by up to 0.5), saturation (0 to 2 times) and contrast (0.5 to 1.5 times)."""
+    brightness, saturation, contrast = torch.rand(3, len(image), 1, 1, 1, generator=rng).to(image.device)
+    image = image + (brightness - 0.5)
+    gray = image.mean(1, keepdim=True)
+    image = gray + (image - gray) * (2 * saturation)
+    mean = image.mean((1, 2, 3), keepdim=True)
+    return mean + (image - mean) * (contrast + 0.5)
 
 
 def resample(
@@ -90,12 +101,39 @@ AUGMENTATIONS: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
     "resample": resample,
     "translate": translate,
     "cutout": cutout,
+    "colour": colour,
 }
 """Augmentations by name; each takes (pictures, generator of random numbers)."""
 
 
-def augment(image: Tensor, names: tuple[str, ...], rng: torch.Generator) -> Tensor:
-    """Apply the named augmentations in order."""
+def augment(image: Tensor, names: tuple[str, ...], rng: torch.Generator, probability: float = 1.0) -> Tensor:
+    """Apply the named augmentations in order, each to each picture with `probability`."""
     for name in names:
-        image = AUGMENTATIONS[name](image, rng)
+        augmented = AUGMENTATIONS[name](image, rng)
+        if probability < 1:
+            chosen = torch.rand(len(image), 1, 1, 1, generator=rng) < probability
+            augmented = torch.where(chosen.to(image.device), augmented, image)
+        image = augmented
     return image
+
+
+class AdaptiveProbability(nn.Module):
+    """The probability of augmentation, moved by how much the discriminator overfits; Karras et al. 2020a.
+
+    The sign of overfitting is r = mean(sign(D(y))) over training pictures (Eq. 1): 1 when it takes every one
+    for real. Above `target` the probability rises, below it falls, from 0 to 1 in `images` images.
+    """
+
+    probability: Tensor
+
+    def __init__(self, target: float = 0.6, images: int = 20_000) -> None:
+        super().__init__()
+        self.target, self.images = target, images
+        self.register_buffer("probability", torch.zeros(()))
+
+    @torch.no_grad()
+    def observe(self, real: list[Tensor]) -> None:
+        """Take the logits of the style pictures of an update into account."""
+        sign = float(torch.stack([logit.sign().mean() for logit in real]).mean())
+        step = len(real[0]) / self.images * (1 if sign > self.target else -1)
+        self.probability.add_(step).clamp_(0, 1)

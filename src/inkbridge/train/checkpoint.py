@@ -16,7 +16,7 @@ import torch
 
 from inkbridge.errors import TrainingError
 from inkbridge.images import write_atomically
-from inkbridge.train.recipes import Recipe
+from inkbridge.train.recipe import Recipe
 
 
 @dataclass

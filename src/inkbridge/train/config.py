@@ -9,7 +9,7 @@ import dataclasses
 import difflib
 import tomllib
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,17 @@ from typing import Any
 import pydantic
 
 from inkbridge.errors import ConfigError
+from inkbridge.train.adversarial import ADVERSARIAL
+from inkbridge.train.augment import AUGMENTATIONS
 from inkbridge.train.data import DataConfig
-from inkbridge.train.losses import ADVERSARIAL
+from inkbridge.train.networks import DISCRIMINATORS, GENERATORS
+from inkbridge.train.networks.published import UNet
+from inkbridge.train.optimizers import OPTIMIZERS
+from inkbridge.train.recipe import GanConfig
 from inkbridge.train.recipes import RECIPES
 from inkbridge.train.recipes.cut import CutConfig
+from inkbridge.train.regularizers import PENALTIES
+from inkbridge.train.schedule import SCHEDULES
 
 
 @dataclass
@@ -43,12 +50,20 @@ class TrainConfig:
     checkpoint_seconds: float = 120.0
     """Seconds between checkpoints."""
     data: DataConfig = field(default_factory=DataConfig)
-    model: CutConfig = field(default_factory=CutConfig)
+    model: GanConfig = field(default_factory=CutConfig)
     """The recipe's settings; in files and on the command line they have no prefix."""
 
 
-def load_config(file: Path | None, assignments: Sequence[str], recipe: str = "cut") -> TrainConfig:
-    """Defaults, then the TOML `file`, then each "key=value" of `assignments`.
+SIZES = {"tiny": 16, "small": 32, "base": 64}
+"""Channels of the first layer of generator and discriminator, by --size: small is the size of the default
+recipes, base that of published networks."""
+
+
+def load_config(
+    file: Path | None, assignments: Sequence[str], recipe: str = "cut", size: str | None = None
+) -> TrainConfig:
+    """Defaults, then `size` (a name in `SIZES`), then the TOML `file`, then each "key=value" of
+    `assignments`.
 
     `recipe` is taken when neither names one.
     """
@@ -66,6 +81,12 @@ def load_config(file: Path | None, assignments: Sequence[str], recipe: str = "cu
     values.setdefault("recipe", recipe)
     known = setting_names(RECIPES.get(named[-1] if named else recipe, RECIPES["cut"]).config_class)
     _check_names(values, origin, known)
+    if size is not None:
+        _check_choice("--size", size, SIZES, "--size")
+        width = SIZES[size]
+        sized = {"generator": {"width": width, "body": 4 * width}, "discriminator": {"width": width}}
+        _merge(sized, values)
+        values = sized
     for update in updates:
         _check_names(update, "--set", known)
         _merge(values, update)
@@ -78,12 +99,13 @@ def from_dict(values: dict[str, Any], origin: str) -> TrainConfig:
     nested = {key: value for key, value in values.items() if key in common}
     model = {key: value for key, value in values.items() if key not in common}
     recipe = values.get("recipe", "cut")
-    if recipe not in RECIPES:
-        raise ConfigError(
-            f"recipe = {recipe!r} cannot be used: it must be one of {', '.join(RECIPES)}. ({origin})"
-        )
+    _check_choice("recipe", recipe, RECIPES, origin)
+    kind = RECIPES[recipe].config_class
+    # A table that names one setting leaves the others as this recipe has them.
+    complete = dataclasses.asdict(kind())
+    _merge(complete, model)
     try:
-        nested["model"] = pydantic.TypeAdapter(RECIPES[recipe].config_class).validate_python(model)
+        nested["model"] = pydantic.TypeAdapter(kind).validate_python(complete)
         config = pydantic.TypeAdapter(TrainConfig).validate_python(nested)
     except pydantic.ValidationError as error:
         first = error.errors()[0]
@@ -176,10 +198,61 @@ def _check_values(config: TrainConfig, origin: str) -> None:
     for name in ("content_scale", "style_scale"):
         low, high = getattr(data, name)
         require(0 < low <= high, f"data.{name}", [low, high], "two positive numbers, smaller first")
-    adversarial = model.losses.adversarial
-    require(
-        adversarial in ADVERSARIAL,
-        "losses.adversarial",
-        adversarial,
-        f"one of {', '.join(ADVERSARIAL)}",
+    for name, size in (
+        ("generator.width", model.generator.width),
+        ("generator.body", model.generator.body),
+        ("discriminator.width", model.discriminator.width),
+        ("discriminator.num_scales", model.discriminator.num_scales),
+        ("losses.penalty_every", model.losses.penalty_every),
+    ):
+        require(size >= 1, name, size, "at least 1")
+    side = model.discriminator.side
+    require(side >= 16 and side % 16 == 0, "discriminator.side", side, "a multiple of 16")
+    choices_of: tuple[tuple[Collection[str], str, str], ...] = (
+        (ADVERSARIAL, "losses.adversarial", model.losses.adversarial),
+        (PENALTIES, "losses.penalty", model.losses.penalty),
+        (GENERATORS, "generator.kind", model.generator.kind),
+        (DISCRIMINATORS, "discriminator.kind", model.discriminator.kind),
+        (OPTIMIZERS, "optimizer.name", model.optimizer.name),
+        (SCHEDULES, "optimizer.schedule", model.optimizer.schedule),
+        *((AUGMENTATIONS, "augmentations", name) for name in model.augmentations),
     )
+    for table, name, value in choices_of:
+        _check_choice(name, value, table, origin)
+    _check_together(config, origin)
+
+
+def _check_together(config: TrainConfig, origin: str) -> None:
+    """Settings that are good each by itself and contradict each other."""
+    model = config.model
+    if model.generator.kind == "unet256" and config.data.crop % UNet.multiple:
+        raise ConfigError(
+            f"data.crop = {config.data.crop} cannot be used with generator.kind = 'unet256': it must be a "
+            f"multiple of {UNet.multiple}. ({origin})"
+        )
+    if RECIPES[config.recipe].many_styles:
+        for name, value, only in (
+            ("generator.kind", model.generator.kind, "modulated"),
+            ("discriminator.kind", model.discriminator.kind, "multi-scale"),
+        ):
+            if value != only:
+                raise ConfigError(
+                    f"{name} = {value!r} cannot be used with recipe {config.recipe}: only {only} learns many "
+                    f"styles. ({origin})"
+                )
+    bounded = model.losses.penalty == "wasserstein" and model.losses.penalty_weight > 0
+    if model.losses.adversarial == "wasserstein" and not (bounded or model.discriminator.spectral_norm):
+        raise ConfigError(
+            "losses.adversarial = 'wasserstein' cannot be used alone: its discriminator must not grow steep. "
+            "Set losses.penalty = 'wasserstein', losses.penalty_weight = 10 and losses.penalty_every = 1, or "
+            f"discriminator.spectral_norm = true. ({origin})"
+        )
+
+
+def _check_choice(name: str, value: str, table: Collection[str], origin: str) -> None:
+    if value not in table:
+        near = difflib.get_close_matches(value, table, 1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise ConfigError(
+            f"{name} = {value!r} cannot be used: it must be one of {', '.join(table)}.{hint} ({origin})"
+        )

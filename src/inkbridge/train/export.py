@@ -21,13 +21,18 @@ from inkbridge.errors import ConfigError, TrainingError
 from inkbridge.pack_format import PackFile, PackInfo, SizeRules, StyleEntry, write_pack
 from inkbridge.train.checkpoint import read_checkpoint
 from inkbridge.train.config import TrainConfig, from_dict
+from inkbridge.train.networks import AnyGenerator, make_generator
 from inkbridge.train.networks.encoder import StyleEncoder
-from inkbridge.train.networks.generator import STRIDE, Generator
+from inkbridge.train.networks.published import Published
 from inkbridge.train.recipes.multistyle import MultistyleConfig
 from inkbridge.train.run_folder import RunFolder
 
 MAX_DIFFERENCE = 1e-3
 """Largest allowed difference between ONNX Runtime and PyTorch, on a range of 2."""
+
+TILES_DIFFER = (
+    "Looks at whole tiles (instance normalisation): tiles of a picture over 1280 pixels may differ."
+)
 
 
 def export_run(
@@ -55,7 +60,7 @@ def export_run(
         entries = [(style, to_title(style)) for style in names]
     else:
         entries = [(name or names[0] or to_name(title), title)]
-    generator = Generator(config.model.generator, len(names))
+    generator = make_generator(config.model.generator, len(names))
     generator.load_state_dict(state["modules"]["generator_ema"])
     generator.eval()
     codes = generator.styles.detach()
@@ -65,14 +70,15 @@ def export_run(
     if "encoder_ema" in state["modules"]:
         encoder, off = _encoder(config, state, str(out))
         difference = max(difference, off)
-    overlap = -(-generator.receptive_radius() // STRIDE) * STRIDE
+    multiple = generator.multiple
+    overlap = -(-generator.receptive_radius() // multiple) * multiple
     info = PackInfo(
         title=title,
         styles=[
             StyleEntry(entry, shown, [round(float(v), 6) for v in code])
             for (entry, shown), code in zip(entries, codes, strict=True)
         ],
-        size=SizeRules(multiple=STRIDE, overlap=overlap),
+        size=SizeRules(multiple=multiple, overlap=overlap),
         generator_sha256="",
         provenance={
             "made_with": f"inkbridge {__version__}, torch {torch.__version__}",
@@ -81,6 +87,7 @@ def export_run(
             "images_seen": state["progress"]["images_seen"],
             "training_minutes": round(state["progress"]["seconds"] / 60, 1),
             "parameters": sum(p.numel() for p in generator.parameters()),
+            **({"tiles": TILES_DIFFER} if isinstance(generator, Published) else {}),
             "data": data,
         },
         measured={"largest_difference_from_pytorch": difference, **(measured or {})},
@@ -99,9 +106,9 @@ def to_name(title: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") or "style"
 
 
-def to_onnx(generator: Generator) -> bytes:
+def to_onnx(generator: AnyGenerator) -> bytes:
     """ONNX with inputs image (N x 3 x H x W), style (N x dim) and grain (N x 1 x H x W), N, H, W dynamic."""
-    image = torch.rand(2, 3, 64, 96)
+    image = torch.rand(2, 3, max(64, generator.multiple), max(96, generator.multiple))
     example = (image, generator.styles.detach()[:1].repeat(2, 1), image[:, :1])
     shapes = {
         "grain": {0: "batch", 2: "height", 3: "width"},
@@ -137,14 +144,15 @@ def _export(
         return path.read_bytes()
 
 
-def compare(model: bytes, generator: nn.Module, code: Tensor, name: str) -> float:
+def compare(model: bytes, generator: AnyGenerator, code: Tensor, name: str) -> float:
     """Largest difference between ONNX Runtime and PyTorch at two sizes and two batch sizes.
 
     Raises TrainingError when it is above MAX_DIFFERENCE.
     """
-    engine = Engine(model, name, code.shape[1])
+    engine = Engine(model, name, code.shape[1], generator.multiple)
     largest = 0.0
-    for shape in ((1, 3, 128, 128), (2, 3, 72, 200)):
+    least = generator.multiple
+    for shape in ((1, 3, max(128, least), max(128, least)), (2, 3, max(72, least), max(200, 2 * least))):
         image = torch.rand(shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
         with torch.no_grad():
             expected = generator(image, code, image[:, :1]).numpy()

@@ -20,7 +20,7 @@ from inkbridge.train.data import PictureSet
 from inkbridge.train.export import compare
 from inkbridge.train.networks.encoder import EncoderConfig, StyleEncoder
 from inkbridge.train.networks.generator import Generator, GeneratorConfig
-from inkbridge.train.recipes import Recipe
+from inkbridge.train.recipe import Recipe
 from inkbridge.train.recipes.multistyle import Multistyle
 
 NetworkT = TypeVar("NetworkT", bound=nn.Module)

@@ -8,11 +8,8 @@ an uninterrupted run would have done (with a budget in images; a budget in minut
 from __future__ import annotations
 
 import math
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,16 +17,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from inkbridge.errors import ConfigError, TrainingError
-from inkbridge.images import RGB
+from inkbridge.errors import TrainingError
+from inkbridge.images import RGB, find_pictures
 from inkbridge.train.checkpoint import Progress, restore_checkpoint, save_checkpoint
-from inkbridge.train.config import TrainConfig, from_dict, to_dict
-from inkbridge.train.data import Crops, PictureSet, load_pictures, median_short_side
+from inkbridge.train.config import TrainConfig, from_dict
+from inkbridge.train.cost import measure_cost
+from inkbridge.train.data import Crops, PictureSet
 from inkbridge.train.from_pack import start_from
-from inkbridge.train.precision import resolve_precision
-from inkbridge.train.recipes import RECIPES, Recipe
+from inkbridge.train.recipe import Recipe
+from inkbridge.train.recipes import RECIPES
 from inkbridge.train.run_folder import RunFolder
 from inkbridge.train.samples import choose, choose_unseen, painted, write_samples
+from inkbridge.train.settle import load_sides, settle_config, sources, tell_data
+from inkbridge.train.stopping import stop_requests
 
 LOG_SECONDS = 5.0
 
@@ -87,22 +87,20 @@ def train(
     try:
         place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         folders = {"": styles} if isinstance(styles, Path) else dict(styles)
-        settled, is_new = _settle_config(run, config, content_dir, folders, place)
+        settled, is_new = settle_config(run, config, content_dir, folders, place)
         config = from_dict(settled, str(run.config))
-        content = load_pictures(content_dir, "content", config.data, run.cache, config.seed)
-        side = median_short_side(content.pictures)
-        style = {
-            name: load_pictures(folder, "style", config.data, run.cache, config.seed, name, side)
-            for name, folder in folders.items()
-        }
-        if is_new:  # only now: a mistyped folder must not claim the run folder
-            run.write_config({**settled, "folders": _sources(content_dir, folders)})
-            say(f"New run in {run.path} ({config.precision}, {place}).")
-        _tell_data(content, style, say)
-        say(f"Pictures: {run.samples}; curves: tensorboard --logdir {run.tensorboard}")
         torch.manual_seed(config.seed)
-        # The settings were read as those of this very recipe.
-        recipe = RECIPES[config.recipe](config.model, place, len(folders))  # type: ignore[arg-type]
+        recipe = RECIPES[config.recipe](config.model, place, len(folders))
+        for folder in (content_dir, *folders.values()):
+            find_pictures(folder)  # says at once what it cannot find
+        if is_new:
+            say(measure_cost(recipe, config, place).sentence())
+        content, style = load_sides(content_dir, folders, config, run.cache)
+        if is_new:  # only now: a mistyped folder must not claim the run folder
+            run.write_config({**settled, "folders": sources(content_dir, folders)})
+            say(f"New run in {run.path} ({config.precision}, {place}).")
+        tell_data(content, style, say)
+        say(f"Pictures: {run.samples}; curves: tensorboard --logdir {run.tensorboard}")
         done = Progress()
         if run.checkpoint.exists():
             done = restore_checkpoint(run.checkpoint, recipe)
@@ -136,8 +134,10 @@ class _Loop:
         self.names, self.styles = list(styles), list(styles.values())
         self.done, self.device, self.measure = done, device, measure
         self.content_crops = Crops(content.pictures, "content", config.data, config.seed)
+        # Pairs are cropped alike: the same windows as contents.
+        side = "content" if recipe.pairs else "style"
         self.style_crops = [
-            Crops(style.pictures, "style", config.data, config.seed, i) for i, style in enumerate(self.styles)
+            Crops(style.pictures, side, config.data, config.seed, i) for i, style in enumerate(self.styles)
         ]
         self.content = content
         self.sample_contents = choose_unseen(content)
@@ -151,7 +151,7 @@ class _Loop:
         last_saved = last_logged = clock
         next_sample = self._next(self.config.sample_every)
         next_measured = self._next(self.config.evaluate_every)
-        with _stop_requests() as stopped:
+        with stop_requests() as stopped:
             while self.budget.progress(self.done) < 1.0 and not stopped():
                 parts = self._update()
                 now = time.perf_counter()
@@ -184,6 +184,7 @@ class _Loop:
         style = self._to_device(take(seen, batch))
         progress = self.budget.progress(self.done)
         rng = torch.Generator().manual_seed((config.seed << 32) + seen)
+        torch.manual_seed((config.seed << 32) + seen)  # what draws for itself, as dropout does
         bfloat16 = config.precision == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16):
             _, parts = self.recipe.update(content, style, choice, progress, seen, rng)
@@ -235,82 +236,6 @@ class _Loop:
     def _next(self, every: int) -> float:
         """The next multiple of `every` images; never, if that is 0."""
         return (self.done.images_seen // every + 1) * every if every else math.inf
-
-
-def _settle_config(
-    run: RunFolder,
-    config: TrainConfig,
-    content_dir: Path,
-    styles: Mapping[str, Path],
-    device: torch.device,
-) -> tuple[dict[str, Any], bool]:
-    """The settings this run was started with, or the new ones; and whether they are new."""
-    wanted = _plain(to_dict(config))
-    recorded = run.read_config()
-    if recorded is None:
-        wanted["title"] = config.title or ", ".join(
-            name or folder.resolve().name for name, folder in styles.items()
-        )
-        wanted["precision"] = resolve_precision(config.precision, device)
-        return wanted, True
-    if recorded.pop("folders") != _sources(content_dir, styles):
-        raise ConfigError(
-            f"'{run.path}' was started with other folders. Give the same ones or another --out."
-        )
-    wanted["title"] = config.title or recorded["title"]
-    if config.precision == "auto":
-        wanted["precision"] = recorded["precision"]
-    differing = [name for name in recorded if recorded[name] != wanted[name]]
-    if differing:
-        raise ConfigError(
-            f"'{run.path}' was started with other settings ({', '.join(differing)}). "
-            "Give the same ones to go on, or another --out."
-        )
-    return recorded, False
-
-
-def _sources(content_dir: Path, styles: Mapping[str, Path]) -> dict[str, Any]:
-    by_name = {name: str(folder.resolve()) for name, folder in styles.items()}
-    return {"content": str(content_dir.resolve()), "styles": by_name}
-
-
-def _plain(value: Any) -> Any:
-    """As JSON gives it back: tuples become lists."""
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, tuple | list):
-        return [_plain(inner) for inner in value]
-    return value
-
-
-def _tell_data(content: PictureSet, styles: Mapping[str, PictureSet], say: Callable[[str], None]) -> None:
-    named = [(f"style {name}".rstrip(), pictures) for name, pictures in styles.items()]
-    for side, pictures in [("content", content), *named]:
-        for sentence in pictures.left_out:
-            say(f"Left out: {sentence}")
-        held = f", {len(pictures.held_back)} held back" if pictures.held_back else ""
-        say(f"{side}: {len(pictures.pictures)} pictures{held}.")
-
-
-@contextmanager
-def _stop_requests() -> Iterator[Callable[[], bool]]:
-    """Within, Ctrl-C and SIGTERM only raise a flag, so that no update is cut in half."""
-    asked = False
-
-    def ask(*_: object) -> None:
-        nonlocal asked
-        asked = True
-
-    previous = {}
-    # Signals belong to the main thread; elsewhere the caller stops us its own way.
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
-            previous[number] = signal.signal(number, ask)
-    try:
-        yield lambda: asked
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 def _tensorboard(folder: Path, images_seen: int) -> Any:

@@ -1,11 +1,12 @@
-"""Losses: functions of network outputs that return one number to be minimised.
+"""The generator's losses beside the adversarial one: functions that return one number to be minimised.
 
 Each loss averages over its batch, so that its weight does not depend on the batch size.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -13,47 +14,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-
-
-def hinge_discriminator(real: Tensor, fake: Tensor) -> Tensor:
-    """mean(max(0, 1 - D(y))) + mean(max(0, 1 + D(G(x)))); Lim and Ye 2017, Eq. 3."""
-    return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
-
-
-def hinge_generator(fake: Tensor) -> Tensor:
-    """-mean(D(G(x))); Lim and Ye 2017, Eq. 4."""
-    return -fake.mean()
-
-
-def least_squares_discriminator(real: Tensor, fake: Tensor) -> Tensor:
-    """mean((D(y) - 1)^2) / 2 + mean(D(G(x))^2) / 2; Mao et al. 2017, Eq. 9."""
-    return 0.5 * (real - 1).square().mean() + 0.5 * fake.square().mean()
-
-
-def least_squares_generator(fake: Tensor) -> Tensor:
-    """mean((D(G(x)) - 1)^2) / 2; Mao et al. 2017, Eq. 9."""
-    return 0.5 * (fake - 1).square().mean()
-
-
-def non_saturating_discriminator(real: Tensor, fake: Tensor) -> Tensor:
-    """mean(-log sigmoid(D(y))) + mean(-log(1 - sigmoid(D(G(x))))); Goodfellow et al. 2014, Eq. 1."""
-    return F.softplus(-real).mean() + F.softplus(fake).mean()
-
-
-def non_saturating_generator(fake: Tensor) -> Tensor:
-    """mean(-log sigmoid(D(G(x)))); Goodfellow et al. 2014, section 3."""
-    return F.softplus(-fake).mean()
-
-
-DiscriminatorLoss = Callable[[Tensor, Tensor], Tensor]
-GeneratorLoss = Callable[[Tensor], Tensor]
-
-ADVERSARIAL: dict[str, tuple[DiscriminatorLoss, GeneratorLoss]] = {
-    "non-saturating": (non_saturating_discriminator, non_saturating_generator),
-    "hinge": (hinge_discriminator, hinge_generator),
-    "least-squares": (least_squares_discriminator, least_squares_generator),
-}
-"""Adversarial losses by name: (for the discriminator, for the generator)."""
 
 
 def patch_nce(query: Tensor, key: Tensor, temperature: float = 0.07) -> Tensor:
@@ -140,23 +100,23 @@ def sliced_wasserstein(
     earlier: Sequence[Tensor] = (),
     fused_with: Fusion | None = None,
     contents: Sequence[Tensor] = (),
-    patch: int = 5,
     places: int = 16,
 ) -> Tensor:
     """Distance between the patch distributions of results and style pictures, over pyramid levels.
 
     Patches of each level are projected on random directions; in one dimension the Wasserstein distance
     is the mean difference of values of equal rank (Rabin et al. 2011; Karras et al. 2018, section 5, for
-    the pyramid). Each direction is divided by the spread of the style's projections on it, so that fine
-    levels count as much as coarse ones. `results`, `styles` and `earlier` hold one N x C x H x W tensor for
-    each level, N differing as it likes; about `places` x `places` patches of each result are looked at, and a
-    quarter as many of each style picture and of each of `earlier`, results of earlier updates among which
-    ranks are taken too. With `fused_with` the target, and what is among the earlier results, are barycentres
-    of both styles. With `contents`, the levels of contents, band-pass levels of results may be as empty as
-    those (`as_empty`).
+    the pyramid). Patches are square, of as many numbers as the level's directions have. Each direction is
+    divided by the spread of the style's projections on it, so that fine levels count as much as coarse ones.
+    `results`, `styles` and `earlier` hold one N x C x H x W tensor for each level, N differing as it likes;
+    about `places` x `places` patches of each result are looked at, and a quarter as many of each style
+    picture and of each of `earlier`, results of earlier updates among which ranks are taken too. With
+    `fused_with` the target, and what is among the earlier results, are barycentres of both styles. With
+    `contents`, the levels of contents, band-pass levels of results may be as empty as those (`as_empty`).
     """
     total = results[0].new_zeros(())
     for i, (result, style, direction) in enumerate(zip(results, styles, directions, strict=True)):
+        patch = math.isqrt(len(direction) // result.shape[1])
         kernel = direction.t().reshape(direction.shape[1], result.shape[1], patch, patch)
         side = min(result.shape[2:]) - patch + 1
         stride, coarse = max(side // places, 1), max(2 * side // places, 1)

@@ -12,7 +12,7 @@ from PIL import Image
 from inkbridge.images import RGB, from_network, read_picture, to_network, write_atomically
 from inkbridge.train.data import PictureSet
 from inkbridge.train.networks.generator import draw_grain
-from inkbridge.train.recipes import Recipe
+from inkbridge.train.recipe import Recipe
 
 SIDE = 256
 GAP = 6

@@ -19,29 +19,34 @@ from inkbridge.train.networks.generator import start_relu
 
 @dataclass
 class DiscriminatorConfig:
-    """Size of the discriminator."""
+    """Which discriminator, and its size."""
 
+    kind: str = "multi-scale"
+    """multi-scale, patch, pixel, fully-connected or dense-head (`networks.DISCRIMINATORS`)."""
     width: int = 32
-    """Channels after the first layer; doubled by each of the two that follow."""
+    """Channels after the first layer."""
     spectral_norm: bool = False
-    """Divide each weight by its largest singular value; without it, the R1 penalty keeps balance."""
+    """Divide each weight by its largest singular value (Miyato et al. 2018); without it, a gradient penalty
+    keeps balance."""
+    side: int = 32
+    """To how many pixels fully-connected and dense-head shrink a picture's sides; a multiple of 16."""
     num_scales: int = 2
-    """How many resolutions are judged: full, 1/2, ..."""
+    """How many resolutions multi-scale judges: full, 1/2, ..."""
     fine: float = 4.0
-    """How much fine detail is amplified beside the picture itself."""
+    """How much multi-scale amplifies fine detail beside the picture itself."""
 
 
-class PatchDiscriminator(nn.Module):
+class ScaleDiscriminator(nn.Module):
     """One resolution: three 4 x 4 convolutions of stride 2 and a 3 x 3 one to one channel for each style.
 
-    Input N x 6 x H x W, H and W at least 16: the picture in [-1, 1] and its fine detail; output N x 1 x
-    H/8 x W/8 logits, each looking at 38 x 38 pixels, and the activations at 1/4 and 1/8.
+    Input N x 2 channels x H x W, H and W at least 16: the picture in [-1, 1] and its fine detail; output N
+    x 1 x H/8 x W/8 logits, each looking at 38 x 38 pixels, and the activations at 1/4 and 1/8.
     """
 
-    def __init__(self, width: int, normalised: bool, num_styles: int) -> None:
+    def __init__(self, width: int, normalised: bool, num_styles: int, channels: int) -> None:
         super().__init__()
-        channels = [6, width, 2 * width, 4 * width]
-        convs = [nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in pairwise(channels)]
+        widths = [2 * channels, width, 2 * width, 4 * width]
+        convs = [nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in pairwise(widths)]
         convs.append(nn.Conv2d(4 * width, num_styles, 3, padding=1))
         for conv in convs:
             start_relu(conv)
@@ -72,12 +77,12 @@ class Discriminator(nn.Module):
     99.9% of unseen pairs of a result and a style picture apart, without the detail 78%.
     """
 
-    def __init__(self, config: DiscriminatorConfig, num_styles: int = 1) -> None:
+    def __init__(self, config: DiscriminatorConfig, num_styles: int = 1, channels: int = 3) -> None:
         super().__init__()
         self.fine = config.fine
         self.scales = nn.ModuleList(
             [
-                PatchDiscriminator(config.width, config.spectral_norm, num_styles)
+                ScaleDiscriminator(config.width, config.spectral_norm, num_styles, channels)
                 for _ in range(config.num_scales)
             ]
         )

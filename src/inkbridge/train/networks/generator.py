@@ -23,15 +23,18 @@ FULL = 12
 
 @dataclass
 class GeneratorConfig:
-    """Size of the generator; the defaults give 1.1 million parameters."""
+    """Which generator, and its size; the defaults give 1.1 million parameters."""
 
+    kind: str = "modulated"
+    """modulated, or one as published: resnet6, resnet9, unet256 (`networks.GENERATORS`)."""
     width: int = 32
-    """Channels at half resolution; twice as many at 1/4, `body` at 1/8."""
+    """Modulated: channels at half resolution, twice as many at 1/4. Published ones: after the first layer."""
     body: int = 128
-    """Channels at 1/8 resolution."""
+    """Channels at 1/8 resolution (modulated)."""
     num_blocks: int = 2
-    """Residual blocks at 1/8 resolution, and as many again at 1/4."""
+    """Residual blocks at 1/8 resolution, and as many again at 1/4 (modulated)."""
     style_dim: int = 64
+    """Numbers in a style code (modulated)."""
 
 
 class ModulatedConv(nn.Module):
@@ -106,6 +109,9 @@ class Generator(nn.Module):
     it, a flat area of the picture leaves nothing to make paper or wood texture of but the lattice of the
     convolutions, and the generator painted a mesh there.
     """
+
+    multiple = STRIDE
+    """Height and width must be multiples of this."""
 
     def __init__(self, config: GeneratorConfig, num_styles: int = 1) -> None:
         super().__init__()
@@ -200,7 +206,7 @@ def draw_grain(image: Tensor, rng: torch.Generator) -> Tensor:
     return values.to(image.device, image.dtype)
 
 
-def start_relu(conv: nn.Conv2d) -> None:
+def start_relu(conv: nn.Conv2d | nn.Linear) -> None:
     """Weights that keep the variance through a leaky ReLU (He et al. 2015), no bias."""
     nn.init.kaiming_normal_(conv.weight, 0.2)
     assert conv.bias is not None

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from inkbridge.train.recipe import Recipe
+from inkbridge.train.recipes.classic import Classic
 from inkbridge.train.recipes.cut import Cut
+from inkbridge.train.recipes.cyclegan import CycleGan
+from inkbridge.train.recipes.fastcut import FastCut
 from inkbridge.train.recipes.multistyle import Multistyle
+from inkbridge.train.recipes.paired import Paired
 
-Recipe = Cut | Multistyle
-
-RECIPES: dict[str, type[Cut] | type[Multistyle]] = {"cut": Cut, "multistyle": Multistyle}
+RECIPES: dict[str, type[Recipe]] = {
+    "classic": Classic,
+    "cut": Cut,
+    "cyclegan": CycleGan,
+    "fastcut": FastCut,
+    "multistyle": Multistyle,
+    "paired": Paired,
+}

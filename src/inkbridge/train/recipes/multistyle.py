@@ -5,43 +5,26 @@ style has a learned code; a style encoder reads a code from any example picture.
 one paints with learned codes, one with the code of an example, and one with fusions: codes on the straight
 line between two styles, whose patches are to be distributed as the Wasserstein barycentre of both. Losses:
 those of recipe `cut` (the discriminator has one output per style, Choi et al. 2020), style reconstruction
-(the encoder must read from a result the code that it was painted with, Choi et al. 2020, Eq. 2), an anchor
-that keeps the encoder's reading of real style pictures near their style's code, and redrawing: half of the
-pictures of an update are no contents but style pictures in disguise, with the colours of contents and
-without their finest lines, and those are to be painted as they were. No pretrained network.
+(the encoder must read from a result the code that it was painted with, Choi et al. 2020, Eq. 2), and an
+anchor that keeps the encoder's reading of real style pictures near their style's code. No pretrained network.
 """
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
 from inkbridge.train import losses
-from inkbridge.train.augment import augment
 from inkbridge.train.memory import Memory
-from inkbridge.train.networks.discriminator import Discriminator
 from inkbridge.train.networks.encoder import EncoderConfig, StyleEncoder
-from inkbridge.train.networks.generator import Generator, draw_grain
+from inkbridge.train.networks.generator import draw_grain
 from inkbridge.train.networks.projection import ProjectionHeads
-from inkbridge.train.recipes.cut import (
-    Choice,
-    CutConfig,
-    LossConfig,
-    average,
-    content_loss,
-    discriminator_gradients,
-    mean,
-    place,
-    set_lrs,
-    texture_loss,
-    with_disguised,
-)
-from inkbridge.train.schedule import ema_decay
+from inkbridge.train.parts import content_loss, texture_loss, with_disguised
+from inkbridge.train.recipe import Choice, Recipe
+from inkbridge.train.recipes.cut import CutConfig, LossConfig
 
 
 @dataclass
@@ -49,7 +32,6 @@ class MultistyleLossConfig(LossConfig):
     """Weights of the generator's and of the encoder's losses."""
 
     affinity_weight: float = 5.0
-    redraw_weight: float = 4.0
     style_weight: float = 1.0
     """Weight of |E(result) - code|, the style reconstruction."""
     anchor_weight: float = 0.5
@@ -66,55 +48,27 @@ class MultistyleConfig(CutConfig):
     losses: MultistyleLossConfig = field(default_factory=MultistyleLossConfig)
 
 
-class Multistyle:
-    """Networks, optimizers and the update; pictures and `progress` as in recipe `cut`."""
+class Multistyle(Recipe):
+    """Networks and the update."""
 
+    name = "multistyle"
     config_class = MultistyleConfig
+    many_styles = True
 
     def __init__(self, config: MultistyleConfig, device: torch.device, num_styles: int = 1) -> None:
+        super().__init__(config, device, num_styles)
         self.config = config
-        self.num_styles = num_styles
-        self.generator = Generator(config.generator, num_styles)
         self.encoder = StyleEncoder(config.encoder, config.generator.style_dim)
-        self.discriminator = Discriminator(config.discriminator, num_styles)
         self.heads = ProjectionHeads(self.generator.feature_channels, config.projection)
-        place(self.generator, self.encoder, self.discriminator, self.heads, device=device)
-        self.generator_ema = copy.deepcopy(self.generator).requires_grad_(False)
-        self.encoder_ema = copy.deepcopy(self.encoder).requires_grad_(False)
+        self.taught_with_generator("encoder", self.encoder)
+        self.taught_with_generator("heads", self.heads)
+        self.encoder_ema = self.averaged("encoder_ema", self.encoder)
         self.result_memories = nn.ModuleList([Memory(config.losses.memory) for _ in range(num_styles)])
         self.style_memories = nn.ModuleList([Memory(config.losses.memory) for _ in range(num_styles)])
         self.content_memory = Memory(config.losses.memory)
-        self._learned_by_generator = [
-            *self.generator.parameters(),
-            *self.encoder.parameters(),
-            *self.heads.parameters(),
-        ]
-        opt = config.optimizer
-        self.optimizer_g = torch.optim.Adam(
-            self._learned_by_generator, lr=opt.generator_lr, betas=opt.betas, fused=True
-        )
-        self.optimizer_d = torch.optim.Adam(
-            self.discriminator.parameters(), lr=opt.discriminator_lr, betas=opt.betas, fused=True
-        )
-        self.loss_d, self.loss_g = losses.ADVERSARIAL[config.losses.adversarial]
-
-    def modules(self) -> dict[str, nn.Module]:
-        """What a checkpoint holds, by name."""
-        return {
-            "generator": self.generator,
-            "encoder": self.encoder,
-            "discriminator": self.discriminator,
-            "heads": self.heads,
-            "result_memories": self.result_memories,
-            "style_memories": self.style_memories,
-            "content_memory": self.content_memory,
-            "generator_ema": self.generator_ema,
-            "encoder_ema": self.encoder_ema,
-        }
-
-    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """Optimizers whose state a checkpoint holds, by name."""
-        return {"generator": self.optimizer_g, "discriminator": self.optimizer_d}
+        self.keep("result_memories", self.result_memories)
+        self.keep("style_memories", self.style_memories)
+        self.keep("content_memory", self.content_memory)
 
     def choose(self, seed: int, num_updates: int) -> Choice:
         """Each style once a round, in a new order, however many pictures it has."""
@@ -138,8 +92,7 @@ class Multistyle:
         rng: torch.Generator,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """One step of all networks; returns (results, loss parts)."""
-        config, names = self.config.losses, self.config.augmentations
-        num_updates = images_seen // len(content)
+        config = self.config.losses
         learned = self.generator.styles[choice.style : choice.style + 1]
         read = self.encoder(style)
         code = read.mean(0, keepdim=True) if choice.from_one_picture else learned
@@ -150,17 +103,14 @@ class Multistyle:
             judged_as[choice.style], judged_as[choice.fused_with] = 1 - choice.share, choice.share
         num = len(content)
         if choice.fused_with is None:
-            content, num = with_disguised(content, style, config, rng)
+            content, num = with_disguised(content, style, config.redraw_weight, rng)
         result, keys = self.generator.with_features(content, code, draw_grain(content, rng))
         painted, keys = result[:num], [key[:num] for key in keys]
-        with parametrize.cached():
-            fake, activations = self.discriminator(augment(result, names, rng), judged_as)
-            real, wanted = self.discriminator(augment(style, names, rng), choice.style)
-
+        verdict = self.judge(result, style, rng, judged_as, choice.style)
         parts = {
-            "adversarial": mean([self.loss_g(logit) for logit in fake]),
+            "adversarial": verdict.loss_g,
             "content": content_loss(self.generator, self.heads, keys, painted, config.content_places, rng),
-            "activation": losses.sliced_activations(activations, wanted, rng),
+            "activation": losses.sliced_activations(verdict.activations, verdict.wanted, rng),
             "texture": self._texture_loss(painted, content[:num], style, choice, rng),
             "style": (self.encoder(result).mean(0) - code[0].detach()).abs().mean(),
             "anchor": (read - learned.detach()).abs().mean(),
@@ -177,22 +127,7 @@ class Multistyle:
         if num < len(content):
             parts["redraw"] = losses.redraw(result[num:], style[num:])
             loss = loss + config.redraw_weight * parts["redraw"]
-        self.optimizer_g.zero_grad(set_to_none=True)
-        loss.backward(inputs=self._learned_by_generator, retain_graph=True)
-
-        self.optimizer_d.zero_grad(set_to_none=True)
-        penalised = bool(config.r1_weight) and num_updates % config.r1_every == 0
-        parts |= discriminator_gradients(
-            self.discriminator, self.loss_d, real, fake, style, choice.style, config if penalised else None
-        )
-
-        opt = self.config.optimizer
-        set_lrs(self.optimizer_g, self.optimizer_d, opt, progress, images_seen)
-        self.optimizer_g.step()
-        self.optimizer_d.step()
-        decay = ema_decay(images_seen, len(content), opt.ema_half_life)
-        average(self.generator_ema, self.generator, decay)
-        average(self.encoder_ema, self.encoder, decay)
+        parts |= self.learn(loss, [verdict], progress, images_seen, rng)
         return result.detach(), {name: part.detach() for name, part in parts.items()}
 
     def _texture_loss(

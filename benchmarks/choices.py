@@ -1,0 +1,128 @@
+"""One choice of recipe `cut` exchanged at a time: what each does to style and content, with seeds.
+
+    python benchmarks/choices.py --content DIR --style DIR --out runs/choices [--images 4000] [--seeds 2]
+
+Every run paints the photographs that it held back. Distance: sliced Wasserstein over five Laplacian levels
+from the held-back style pictures (from training ones, if fewer than 4 were held back). Edges: correlation of
+edge strength with the photograph. Both as mean and half the range over seeds. Started again it goes on where
+it was; several processes with --shard 0/2 and 1/2 share the work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from inkbridge.images import RGB, read_picture
+from inkbridge.metrics.distribution import StyleDistance
+from inkbridge.metrics.similarity import edge_correlation
+from inkbridge.train.checkpoint import restore_checkpoint
+from inkbridge.train.config import load_config
+from inkbridge.train.loop import Budget, train
+from inkbridge.train.recipes import RECIPES
+from inkbridge.train.samples import choose_unseen, painted
+from inkbridge.train.settle import load_sides
+
+VARIANTS: dict[str, list[str]] = {
+    "defaults": [],
+    "adversarial: least-squares": ["losses.adversarial=least-squares"],
+    "adversarial: hinge": ["losses.adversarial=hinge"],
+    "adversarial: relativistic, r1+r2": ["losses.adversarial=relativistic", "losses.penalty=r1+r2"],
+    "adversarial: minimax": ["losses.adversarial=minimax"],
+    "adversarial: wasserstein": [
+        "losses.adversarial=wasserstein",
+        *("losses.penalty=wasserstein", "losses.penalty_weight=10", "losses.penalty_every=4"),
+    ],
+    "optimizer: adam": ["optimizer.name=adam", "optimizer.generator_lr=3e-4"],
+    "optimizer: adamw": ["optimizer.name=adamw", "optimizer.generator_lr=3e-4"],
+    "optimizer: rmsprop": ["optimizer.name=rmsprop", "optimizer.generator_lr=3e-4"],
+    "schedule: cosine": ["optimizer.schedule=cosine"],
+    "learning rates 3e-4 and 1.2e-3": ["optimizer.generator_lr=3e-4"],
+    "learning rates 1e-3 and 3e-4": ["optimizer.discriminator_lr=3e-4"],
+    "learning rates 2e-3 and 2.4e-3": ["optimizer.generator_lr=2e-3", "optimizer.discriminator_lr=2.4e-3"],
+    "discriminator: patch": ["discriminator.kind=patch"],
+    "no penalty": ["losses.penalty_weight=0"],
+    "penalty: zero-centred": ["losses.penalty=zero-centred"],
+    "spectral norm, no penalty": ["discriminator.spectral_norm=true", "losses.penalty_weight=0"],
+    "augmentation: none": ["augmentations=[]"],
+    "augmentation: translate, cutout": ['augmentations=["translate", "cutout"]'],
+    "augmentation: colour too": ['augmentations=["resample", "colour"]'],
+    "augmentation: adaptive": ["adaptive=true", 'augmentations=["resample", "translate", "cutout"]'],
+    "no redrawing": ["losses.redraw_weight=0"],
+    "no affinity": ["losses.affinity_weight=0"],
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    for name in ("--content", "--style", "--out"):
+        parser.add_argument(name, type=Path, required=True)
+    parser.add_argument("--images", type=int, default=4000)
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--shard", default="0/1")
+    parser.add_argument("--set", action="append", default=[], help="a setting of every run")
+    arguments = parser.parse_args()
+    shard, num_shards = map(int, arguments.shard.split("/"))
+    jobs = [(name, seed) for seed in range(arguments.seeds) for name in VARIANTS]
+    for i, (name, seed) in enumerate(jobs):
+        if i % num_shards == shard:
+            figures = measured(arguments, name, seed)
+            print(f"{name}, seed {seed}: {figures}", flush=True)
+    if num_shards == 1:
+        print(table(arguments))
+
+
+def folder_of(out: Path, name: str, seed: int) -> Path:
+    return out / f"{name.replace(': ', '-').replace(', ', '-').replace(' ', '-')}-{seed}"
+
+
+def measured(arguments: argparse.Namespace, name: str, seed: int) -> dict[str, list[float]]:
+    """Train, or go on, and measure; the figures of a finished run are read."""
+    out = folder_of(arguments.out, name, seed)
+    file = out / "figures.json"
+    if not file.exists():
+        settings = ["recipe=cut", f"seed={seed}", "evaluate_every=0", "sample_every=1000000"]
+        config = load_config(None, [*settings, *arguments.set, *VARIANTS[name]])
+        train(arguments.content, arguments.style, out, config, Budget(images=arguments.images))
+        recipe = RECIPES["cut"](config.model, torch.device("cpu"))
+        restore_checkpoint(out / "checkpoint.pt", recipe)
+        content, styles = load_sides(arguments.content, {"": arguments.style}, config, out / "cache")
+        contents = choose_unseen(content, 16)
+        results = [painted(recipe, picture, 0) for picture in contents]
+        held = [read_picture(path).rgb for path in styles[""].held_back]
+        distance = StyleDistance(held if len(held) >= 4 else list(styles[""].pictures))
+        file.write_text(json.dumps(figures(distance, contents, results)))
+    found: dict[str, list[float]] = json.loads(file.read_text())
+    return found
+
+
+def figures(distance: StyleDistance, contents: list[RGB], results: list[RGB]) -> dict[str, list[float]]:
+    edges = [edge_correlation(a, b) for a, b in zip(contents, results, strict=True)]
+    return {
+        "distance": [round(float(value), 4) for value in distance.of(results)],
+        "untouched": [round(float(value), 4) for value in distance.of(contents)],
+        "edges": [round(float(np.mean(edges)), 4), round(float(min(edges)), 4)],
+    }
+
+
+def table(arguments: argparse.Namespace) -> str:
+    lines = ["| | distance | edges |", "|---|---|---|"]
+    for name in VARIANTS:
+        runs = [measured(arguments, name, seed) for seed in range(arguments.seeds)]
+        distances = [sum(run["distance"]) for run in runs]
+        edges = [run["edges"][0] for run in runs]
+        lines.append(f"| {name} | {spread(distances)} | {spread(edges)} |")
+    lines.append(f"| (untouched photographs) | {sum(runs[0]['untouched']):.2f} | 1 |")
+    return "\n".join(lines)
+
+
+def spread(values: list[float]) -> str:
+    return f"{np.mean(values):.2f} ± {(max(values) - min(values)) / 2:.2f}"
+
+
+if __name__ == "__main__":
+    main()

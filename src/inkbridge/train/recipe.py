@@ -1,0 +1,265 @@
+"""What every recipe has: networks, optimizers, what a checkpoint holds. The update is the recipe's own."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from inkbridge.errors import ConfigError
+from inkbridge.train.adversarial import ADVERSARIAL
+from inkbridge.train.augment import AdaptiveProbability, augment
+from inkbridge.train.networks import make_discriminator, make_generator
+from inkbridge.train.networks.discriminator import DiscriminatorConfig
+from inkbridge.train.networks.generator import GeneratorConfig
+from inkbridge.train.optimizers import OPTIMIZERS, OptimizerConfig, set_lrs
+from inkbridge.train.regularizers import PENALTIES
+from inkbridge.train.schedule import ema_decay
+
+NetworkT = TypeVar("NetworkT", bound=nn.Module)
+
+
+@dataclass
+class AdversarialConfig:
+    """What generator and discriminator want of each other."""
+
+    adversarial: str = "non-saturating"
+    """minimax, non-saturating, least-squares, hinge, wasserstein or relativistic."""
+    adversarial_weight: float = 1.0
+    penalty: str = "r1"
+    """Gradient penalty of the discriminator: r1, r1+r2, zero-centred or wasserstein."""
+    penalty_weight: float = 0.001
+    """0 leaves the penalty out. Of R1, twenty times this kept the discriminator from learning at all to tell
+    a mesh from brushwork."""
+    penalty_every: int = 16
+    """Discriminator updates between penalties; each counts that many times (Karras et al. 2020b)."""
+
+
+@dataclass
+class GanConfig:
+    """What every recipe can be told."""
+
+    generator: GeneratorConfig = field(default_factory=GeneratorConfig)
+    discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
+    losses: AdversarialConfig = field(default_factory=AdversarialConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    augmentations: tuple[str, ...] = ()
+    """What the discriminator's pictures go through: resample, translate, cutout, colour."""
+    adaptive: bool = False
+    """Augment as often as the discriminator's overfitting asks for, instead of always (ADA)."""
+
+
+@dataclass
+class Choice:
+    """The style of an update."""
+
+    style: int = 0
+    from_one_picture: bool = False
+    """Whether all crops of the style come from one picture."""
+    fused_with: int | None = None
+    """A second style, of which the result is to have `share`."""
+    share: float = 0.0
+
+
+@dataclass
+class Verdict:
+    """What a discriminator says of results and of style pictures, for the updates of both networks."""
+
+    discriminator: nn.Module
+    loss_g: Tensor
+    loss_d: Tensor
+    real: list[Tensor]
+    """Logits of style pictures."""
+    fake: list[Tensor]
+    """Logits of results."""
+    activations: list[Tensor]
+    """Of results."""
+    wanted: list[Tensor]
+    """Activations of style pictures."""
+    penalise: Callable[[torch.Generator], Tensor]
+
+
+class Recipe:
+    """One generator, one discriminator, and the averaged generator that is exported.
+
+    A recipe adds what else it needs in its `__init__` and writes `update`. Pictures are N x 3 x H x W in
+    [-1, 1]; `progress` runs from 0 to 1; `rng` is a CPU generator that the loop seeds anew for each update.
+    """
+
+    name: str
+    config_class: type[GanConfig]
+    many_styles = False
+    pairs = False
+    """Whether content and style pictures belong together one by one."""
+
+    def __init__(
+        self, config: GanConfig, device: torch.device, num_styles: int = 1, judged_channels: int = 3
+    ) -> None:
+        """Raises ConfigError for more styles than the recipe can learn."""
+        if num_styles != 1 and not self.many_styles:
+            raise ConfigError(
+                f"Recipe {self.name} learns one style, not {num_styles}. For several: --set recipe=multistyle"
+            )
+        self.device, self.num_styles = device, num_styles
+        self._adversarial, self._optimizing = config.losses, config.optimizer
+        self._augmentations = config.augmentations
+        self.generator = make_generator(config.generator, num_styles)
+        self.discriminator = make_discriminator(config.discriminator, num_styles, judged_channels)
+        self.optimizer_g, self.optimizer_d = (
+            OPTIMIZERS[config.optimizer.name](place(network, device), lr, config.optimizer.betas)
+            for network, lr in (
+                (self.generator, config.optimizer.generator_lr),
+                (self.discriminator, config.optimizer.discriminator_lr),
+            )
+        )
+        self._kept: dict[str, nn.Module] = {"generator": self.generator, "discriminator": self.discriminator}
+        self._averaged: list[tuple[nn.Module, nn.Module]] = []
+        self.generator_ema = self.averaged("generator_ema", self.generator)
+        self.probability = AdaptiveProbability() if config.adaptive else None
+        if self.probability is not None:
+            self.keep("probability", self.probability)
+
+    def modules(self) -> dict[str, nn.Module]:
+        """What a checkpoint holds, by name."""
+        return self._kept
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """Optimizers whose state a checkpoint holds, by name."""
+        return {"generator": self.optimizer_g, "discriminator": self.optimizer_d}
+
+    def choose(self, seed: int, num_updates: int) -> Choice:
+        """What the style pictures of the next update are to be."""
+        return Choice()
+
+    def update(
+        self,
+        content: Tensor,
+        style: Tensor,
+        choice: Choice,
+        progress: float,
+        images_seen: int,
+        rng: torch.Generator,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """One step of all networks; returns (results, loss parts)."""
+        raise NotImplementedError
+
+    def keep(self, name: str, module: nn.Module) -> None:
+        """Save a module in checkpoints."""
+        self._kept[name] = module
+
+    def taught_with_generator(self, name: str, network: nn.Module) -> None:
+        """Save a network in checkpoints, and let it learn from the generator's loss."""
+        self.keep(name, network)
+        self.optimizer_g.add_param_group({"params": place(network, self.device)})
+
+    def taught_with_discriminator(self, name: str, network: nn.Module) -> None:
+        """Save a further discriminator in checkpoints, and let it learn from its `Verdict`."""
+        self.keep(name, network)
+        self.optimizer_d.add_param_group({"params": place(network, self.device)})
+
+    def averaged(self, name: str, network: NetworkT) -> NetworkT:
+        """A copy of a network that follows it slowly; saved in checkpoints."""
+        copied = copy.deepcopy(network).requires_grad_(False).eval()
+        self._averaged.append((copied, network))
+        self.keep(name, copied)
+        return copied
+
+    def judge(
+        self,
+        result: Tensor,
+        style: Tensor,
+        rng: torch.Generator,
+        judged_as: int | Tensor = 0,
+        index: int = 0,
+        discriminator: nn.Module | None = None,
+        shown: Tensor | None = None,
+    ) -> Verdict:
+        """Results and style pictures through a discriminator (by default the recipe's only one).
+
+        Both networks learn from the same two passes, as the discriminator was before the step. Results are
+        judged as style `judged_as`, or as a fusion with the weight of each style; style pictures as `index`.
+        With `shown` the discriminator learns from those pictures in place of the results.
+        """
+        judge = self.discriminator if discriminator is None else discriminator
+        loss_d, loss_g = ADVERSARIAL[self._adversarial.adversarial]
+        with parametrize.cached():  # one power iteration for all passes
+            fake, activations = judge(self._augmented(result, rng), judged_as)
+            real, wanted = judge(self._augmented(style, rng), index)
+            learned_from = fake
+            if shown is not None:
+                learned_from, _ = judge(self._augmented(shown.detach(), rng), judged_as)
+        if self.probability is not None:
+            self.probability.observe(real)
+        name = self._adversarial.penalty
+        return Verdict(
+            judge,
+            mean([loss_g(*logits) for logits in zip(real, fake, strict=True)]),
+            mean([loss_d(*logits) for logits in zip(real, learned_from, strict=True)]),
+            *(real, fake, activations, wanted),
+            lambda draw: PENALTIES[name](lambda image: judge(image, index)[0], style, result, draw),
+        )
+
+    def learn(
+        self,
+        loss: Tensor,
+        verdicts: Sequence[Verdict],
+        progress: float,
+        images_seen: int,
+        rng: torch.Generator,
+    ) -> dict[str, Tensor]:
+        """One step of every network: the generator's from `loss`, the discriminators' from their verdicts.
+
+        Gradients of each reach that network alone. Returns loss parts.
+        """
+        self.optimizer_g.zero_grad(set_to_none=True)
+        loss.backward(inputs=_parameters(self.optimizer_g), retain_graph=True)
+        self.optimizer_d.zero_grad(set_to_none=True)
+        config, batch = self._adversarial, len(verdicts[0].real[0])
+        for verdict in verdicts:
+            verdict.loss_d.backward(inputs=list(verdict.discriminator.parameters()), retain_graph=True)
+            if config.penalty_weight and (images_seen // batch) % config.penalty_every == 0:
+                (config.penalty_weight * config.penalty_every * verdict.penalise(rng)).backward()
+        set_lrs(self.optimizer_g, self.optimizer_d, self._optimizing, progress, images_seen)
+        self.optimizer_g.step()
+        self.optimizer_d.step()
+        decay = ema_decay(images_seen, batch, self._optimizing.ema_half_life)
+        for copied, network in self._averaged:
+            average(copied, network, decay)
+        return {
+            "discriminator": mean([verdict.loss_d.detach() for verdict in verdicts]),
+            "real_logit": mean([logit.detach().mean() for logit in verdicts[0].real]),
+            "fake_logit": mean([logit.detach().mean() for logit in verdicts[0].fake]),
+        }
+
+    def _augmented(self, pictures: Tensor, rng: torch.Generator) -> Tensor:
+        probability = 1.0 if self.probability is None else float(self.probability.probability)
+        return augment(pictures, self._augmentations, rng, probability)
+
+
+def place(network: nn.Module, device: torch.device) -> list[nn.Parameter]:
+    """Move a network to the device, kernels in the channels-last layout; returns what can learn."""
+    network.to(device)
+    for parameter in network.parameters():
+        if parameter.dim() == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return [parameter for parameter in network.parameters() if parameter.requires_grad]
+
+
+@torch.no_grad()
+def average(into: nn.Module, network: nn.Module, decay: float) -> None:
+    """Move the parameters of `into` towards those of `network`."""
+    torch._foreach_lerp_(list(into.parameters()), list(network.parameters()), 1.0 - decay)
+
+
+def mean(values: list[Tensor]) -> Tensor:
+    """The mean of numbers."""
+    return torch.stack(values).mean()
+
+
+def _parameters(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]

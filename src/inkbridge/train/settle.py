@@ -1,0 +1,88 @@
+"""The start of a run: its settings, which must be those it was started with, and its pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from inkbridge.errors import ConfigError
+from inkbridge.train.config import TrainConfig, to_dict
+from inkbridge.train.data import PictureSet, load_pictures, median_short_side
+from inkbridge.train.pairs import load_pairs
+from inkbridge.train.precision import resolve_precision
+from inkbridge.train.recipes import RECIPES
+from inkbridge.train.run_folder import RunFolder
+
+
+def settle_config(
+    run: RunFolder,
+    config: TrainConfig,
+    content_dir: Path,
+    styles: Mapping[str, Path],
+    device: torch.device,
+) -> tuple[dict[str, Any], bool]:
+    """The settings this run was started with, or the new ones; and whether they are new."""
+    wanted = _plain(to_dict(config))
+    recorded = run.read_config()
+    if recorded is None:
+        wanted["title"] = config.title or ", ".join(
+            name or folder.resolve().name for name, folder in styles.items()
+        )
+        wanted["precision"] = resolve_precision(config.precision, device)
+        return wanted, True
+    if recorded.pop("folders") != sources(content_dir, styles):
+        raise ConfigError(
+            f"'{run.path}' was started with other folders. Give the same ones or another --out."
+        )
+    wanted["title"] = config.title or recorded["title"]
+    if config.precision == "auto":
+        wanted["precision"] = recorded["precision"]
+    differing = [name for name in recorded if recorded[name] != wanted[name]]
+    if differing:
+        raise ConfigError(
+            f"'{run.path}' was started with other settings ({', '.join(differing)}). "
+            "Give the same ones to go on, or another --out."
+        )
+    return recorded, False
+
+
+def load_sides(
+    content_dir: Path, folders: Mapping[str, Path], config: TrainConfig, cache: Path
+) -> tuple[PictureSet, dict[str, PictureSet]]:
+    """The contents, and the pictures of each style; of recipe `paired` pair by pair."""
+    if RECIPES[config.recipe].pairs:
+        (name,) = folders
+        content, style = load_pairs(content_dir, folders[name], config.data, cache, config.seed)
+        return content, {name: style}
+    content = load_pictures(content_dir, "content", config.data, cache, config.seed)
+    side = median_short_side(content.pictures)
+    return content, {
+        name: load_pictures(folder, "style", config.data, cache, config.seed, name, side)
+        for name, folder in folders.items()
+    }
+
+
+def sources(content_dir: Path, styles: Mapping[str, Path]) -> dict[str, Any]:
+    by_name = {name: str(folder.resolve()) for name, folder in styles.items()}
+    return {"content": str(content_dir.resolve()), "styles": by_name}
+
+
+def _plain(value: Any) -> Any:
+    """As JSON gives it back: tuples become lists."""
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(inner) for inner in value]
+    return value
+
+
+def tell_data(content: PictureSet, styles: Mapping[str, PictureSet], say: Callable[[str], None]) -> None:
+    named = [(f"style {name}".rstrip(), pictures) for name, pictures in styles.items()]
+    for side, pictures in [("content", content), *named]:
+        for sentence in pictures.left_out:
+            say(f"Left out: {sentence}")
+        held = f", {len(pictures.held_back)} held back" if pictures.held_back else ""
+        say(f"{side}: {len(pictures.pictures)} pictures{held}.")

@@ -1,0 +1,88 @@
+"""Networks as published, and discriminators that judge a whole picture."""
+
+import numpy as np
+import pytest
+import torch
+
+from inkbridge.engine import Engine
+from inkbridge.train.export import compare, to_onnx
+from inkbridge.train.networks import DISCRIMINATORS, GENERATORS, make_discriminator, make_generator
+from inkbridge.train.networks.discriminator import DiscriminatorConfig
+from inkbridge.train.networks.generator import GeneratorConfig
+
+
+def num_parameters(network: torch.nn.Module) -> int:
+    return sum(p.numel() for p in network.parameters() if p.requires_grad)
+
+
+@pytest.mark.parametrize(("kind", "millions"), [("resnet6", 7.838), ("resnet9", 11.378), ("unet256", 54.41)])
+def test_generators_have_the_published_size(kind, millions):
+    generator = make_generator(GeneratorConfig(kind=kind, width=64))
+    assert num_parameters(generator) / 1e6 == pytest.approx(millions, abs=5e-4)
+
+
+def test_the_patch_discriminator_has_the_published_size_and_looks_at_70_pixels():
+    network = make_discriminator(DiscriminatorConfig(kind="patch", width=64))
+    assert num_parameters(network) / 1e6 == pytest.approx(2.765, abs=5e-4)
+    for module in network.modules():  # whose statistics look at everything
+        if isinstance(module, torch.nn.InstanceNorm2d):
+            module.forward = lambda x: x
+    image = torch.rand(1, 3, 256, 256, requires_grad=True)
+    (logits,), _ = network(image)
+    assert logits.shape == (1, 1, 30, 30)
+    logits[0, 0, 15, 15].backward()
+    rows = image.grad.abs().sum((0, 1, 3)).nonzero()
+    assert rows.max() - rows.min() + 1 == 70
+
+
+@pytest.mark.parametrize("kind", GENERATORS)
+def test_every_generator_keeps_the_size_gives_its_features_and_exports(kind):
+    torch.manual_seed(0)
+    generator = make_generator(GeneratorConfig(kind=kind, width=8, body=16, style_dim=8)).eval()
+    side = max(64, generator.multiple)
+    image = torch.rand(2, 3, side, side) * 2 - 1
+    result, found = generator.with_features(image, generator.styles)
+    assert result.shape == image.shape
+    assert [a.shape[1] for a in found] == generator.feature_channels
+    assert all(torch.equal(a, b) for a, b in zip(found, generator.features(image), strict=True))
+    model, code = to_onnx(generator), generator.styles.detach()
+    assert compare(model, generator, code, kind) < 1e-4
+    # A pack hands every generator a style and grain; those that take none must not mind.
+    engine = Engine(model, kind, code.shape[1], generator.multiple)
+    painted = engine.run(image.numpy(), code.repeat(2, 1).numpy(), np.zeros((2, 1, side, side), np.float32))
+    assert (
+        np.abs(painted - generator(image, code, torch.zeros(2, 1, side, side)).detach().numpy()).max() < 1e-4
+    )
+
+
+@pytest.mark.parametrize("spectral_norm", [False, True])
+@pytest.mark.parametrize("channels", [3, 6])
+@pytest.mark.parametrize("kind", DISCRIMINATORS)
+def test_every_discriminator_judges_each_style_by_its_own_output(kind, channels, spectral_norm):
+    torch.manual_seed(0)
+    config = DiscriminatorConfig(kind=kind, width=8, spectral_norm=spectral_norm)
+    network = make_discriminator(config, 2, channels).eval()
+    image = torch.rand(3, channels, 48, 48) * 2 - 1
+    first, activations = network(image, 0)
+    second, _ = network(image, 1)
+    assert all(logit.shape[:2] == (3, 1) or logit.shape == (3, 1) for logit in first)
+    assert all(a.dim() == 4 for a in activations)
+    assert not torch.equal(first[0], second[0])
+
+
+def test_a_whole_picture_discriminator_gives_one_logit_whatever_the_size():
+    for kind in ("fully-connected", "dense-head"):
+        network = make_discriminator(DiscriminatorConfig(kind=kind, width=4))
+        for size in ((32, 32), (96, 128), (20, 20)):
+            (logits,), _ = network(torch.rand(2, 3, *size))
+            assert logits.shape == (2, 1)
+
+
+def test_the_pixel_discriminator_knows_colour_alone():
+    network = make_discriminator(DiscriminatorConfig(kind="pixel", width=8)).eval()
+    image = torch.rand(1, 3, 8, 8)
+    order = torch.randperm(64)
+    shuffled = image.flatten(2)[..., order].view_as(image)
+    (logits,), _ = network(image)
+    (moved,), _ = network(shuffled)
+    assert torch.allclose(logits.flatten(2)[..., order], moved.flatten(2), atol=1e-5)
