@@ -106,7 +106,7 @@ def orthogonal(matrix: Tensor, num_steps: int = 5) -> Tensor:
     """About U V^T of U S V^T, by a Newton-Schulz iteration whose singular values end between 0.7 and 1.2.
 
     x <- (a + b g + c g^2) x with g = x x^T. The factors are polynomials of the first g, so they commute and
-    are multiplied up on g alone, the smaller side squared, before x is: for wide kernels 40% of the operations.
+    are multiplied up on g alone, the smaller side squared, before x is: for wide kernels 40% of the work.
     """
     a, b, c = 3.4445, -4.7750, 2.0315
     x = matrix / (matrix.norm() + 1e-7)
