@@ -58,7 +58,9 @@ OWN = {
     "multistyle": ["losses.content_places=16", "projection=16", "encoder.width=4", *FAST],
     "paired": [],
 }
-PENALTIES = {
+WITH_LOSS = {
+    # Steepest where the discriminator is fooled already: at full weight it throws `cut` about.
+    "minimax": ["losses.adversarial_weight=0.3"],
     "wasserstein": [
         *("losses.penalty=wasserstein", "losses.penalty_weight=10", "losses.penalty_every=1"),
         "losses.adversarial_weight=0.1",  # a critic's logits have no bound
@@ -104,7 +106,7 @@ def held_back():
 
 @pytest.mark.parametrize(("name", "loss"), ALL)
 def test_300_updates_bring_unseen_pictures_nearer_to_the_style(name, loss, two_domains, held_back, tmp_path):
-    settings = [f"recipe={name}", f"losses.adversarial={loss}", *QUICK, *OWN[name], *PENALTIES.get(loss, [])]
+    settings = [f"recipe={name}", f"losses.adversarial={loss}", *QUICK, *OWN[name], *WITH_LOSS.get(loss, [])]
     config = load_config(None, settings)
     # A loss that is no number ends training with an error.
     assert train(*two_domains, tmp_path / "run", config, Budget(images=600))
