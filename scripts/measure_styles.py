@@ -16,7 +16,7 @@ fusion      share of photographs for which the distance to style A rises and tha
             step of weights 0, 1/4 .. 1 from A to B, over pairs of styles with at least 40 pictures; and the
             same by sets: the share of pairs for which this holds of the distance of `SET` results together
 strength    the same for one style over strengths 0, 1/4 .. 1: nearer to the style and farther from the
-            photograph at every step; each photograph with two styles
+            photograph at every step; each photograph with each style of at least 40 pictures
 
 Distances to a style, those of features and patches from its training pictures:
 
@@ -127,7 +127,7 @@ def main() -> None:
     folder = Path(config["folders"]["content"])
     contents = [standard(read_picture(folder / file).rgb, 0.0) for file in index["content"]["names"]]
     measures["verdict_with_photographs"] = doubts(train_classifier([*seen, contents]))
-    turns = [(p, large[(i + shift) % len(large)]) for shift in (0, 1) for i, p in enumerate(photographs)]
+    turns = [(p, k) for k in large for p in photographs]
     figures["strength"] = shares([Way([strength(p, k)], k, [p]) for p, k in turns]) | {
         "sets": shares([Way([strength(p, k) for p in group], k, group) for k in large])
     }
