@@ -66,6 +66,7 @@ def load_sides(
 
 
 def sources(content_dir: Path, styles: Mapping[str, Path]) -> dict[str, Any]:
+    """The folders of a run, as its config.json names them."""
     by_name = {name: str(folder.resolve()) for name, folder in styles.items()}
     return {"content": str(content_dir.resolve()), "styles": by_name}
 
@@ -80,6 +81,7 @@ def _plain(value: Any) -> Any:
 
 
 def tell_data(content: PictureSet, styles: Mapping[str, PictureSet], say: Callable[[str], None]) -> None:
+    """Say how many pictures each side has, and what was left out."""
     named = [(f"style {name}".rstrip(), pictures) for name, pictures in styles.items()]
     for side, pictures in [("content", content), *named]:
         for sentence in pictures.left_out:
