@@ -151,5 +151,14 @@ def test_the_learning_rate_follows_the_schedule(recipe):
     rates = []
     for progress, seen in ((0.0, 0), (0.1, 1000), (0.75, 2000), (1.0, 3000)):
         recipe.update(batch(1), batch(2), Choice(), progress, seen, rng)
-        rates.append(recipe.optimizer_g.param_groups[0]["lr"] / recipe.config.optimizer.generator_lr)
+        rates.append(recipe.optimizer_g.param_groups[0]["lr"] / 1e-3)
     assert rates == pytest.approx([1 / 8, 1.0, 1 - 0.95 / 2, 0.05])
+
+
+@pytest.mark.parametrize(("settings", "rate"), [([], 3e-4), (["optimizer.generator_lr=1e-5"], 1e-5)])
+def test_another_optimizer_brings_a_rate_that_suits_it_unless_one_is_given(settings, rate):
+    """At Muon's 1e-3 Adam turned results white."""
+    config = load_config(None, [*TINY, "optimizer.name=adam", *settings])
+    recipe = Cut(config.model, torch.device("cpu"))
+    recipe.update(batch(1), batch(2), Choice(), 0.1, 1000, torch.Generator().manual_seed(0))
+    assert recipe.optimizer_g.param_groups[0]["lr"] == rate

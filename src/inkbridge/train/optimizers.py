@@ -24,8 +24,9 @@ class OptimizerConfig:
     """
 
     name: str = "muon"
-    """muon, adam, adamw or rmsprop; with the last three lower generator_lr to 3e-4."""
-    generator_lr: float = 1e-3
+    """muon, adam, adamw or rmsprop."""
+    generator_lr: float | None = None
+    """None: 1e-3 with Muon, 3e-4 with the others."""
     discriminator_lr: float = 1.2e-3
     betas: tuple[float, float] = (0.5, 0.99)
     """Decay of the mean of gradients and of that of their squares; RMSprop and Muon use what they have."""
@@ -52,13 +53,20 @@ class PublishedOptimizerConfig(OptimizerConfig):
     falling to zero over the second half."""
 
     name: str = "adam"
-    generator_lr: float = 2e-4
+    generator_lr: float | None = 2e-4
     discriminator_lr: float = 2e-4
     betas: tuple[float, float] = (0.5, 0.999)
     generator_final: float = 0.0
     discriminator_final: float = 0.0
     warm_up_images: int = 0
     generator_warm_up_images: int = 0
+
+
+def generator_lr(config: OptimizerConfig) -> float:
+    """The generator's learning rate before warm-up and schedule."""
+    if config.generator_lr is not None:
+        return config.generator_lr
+    return 1e-3 if config.name == "muon" else 3e-4
 
 
 class Muon(torch.optim.Optimizer):
@@ -156,7 +164,7 @@ def set_lrs(
     """Warm-up and schedule, for both networks."""
     schedule = SCHEDULES[config.schedule]
     for optimizer, lr, warm_up_images, final in (
-        (optimizer_g, config.generator_lr, config.generator_warm_up_images, config.generator_final),
+        (optimizer_g, generator_lr(config), config.generator_warm_up_images, config.generator_final),
         (optimizer_d, config.discriminator_lr, config.warm_up_images, config.discriminator_final),
     ):
         factor = schedule(progress, config.decay_from, final) * warm_up(images_seen, warm_up_images)

@@ -17,7 +17,7 @@ from inkbridge.train.augment import AdaptiveProbability, augment
 from inkbridge.train.networks import make_discriminator, make_generator
 from inkbridge.train.networks.discriminator import DiscriminatorConfig
 from inkbridge.train.networks.generator import GeneratorConfig
-from inkbridge.train.optimizers import OPTIMIZERS, OptimizerConfig, set_lrs
+from inkbridge.train.optimizers import OPTIMIZERS, OptimizerConfig, generator_lr, set_lrs
 from inkbridge.train.regularizers import PENALTIES
 from inkbridge.train.schedule import ema_decay
 
@@ -113,7 +113,7 @@ class Recipe:
         self.optimizer_g, self.optimizer_d = (
             OPTIMIZERS[config.optimizer.name](place(network, device), lr, config.optimizer.betas)
             for network, lr in (
-                (self.generator, config.optimizer.generator_lr),
+                (self.generator, generator_lr(config.optimizer)),
                 (self.discriminator, config.optimizer.discriminator_lr),
             )
         )
