@@ -11,17 +11,20 @@ anchor that keeps the encoder's reading of real style pictures near their style'
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from inkbridge.images import RGB
 from inkbridge.train import losses
 from inkbridge.train.memory import Memory
 from inkbridge.train.networks.encoder import EncoderConfig, StyleEncoder
 from inkbridge.train.networks.generator import draw_grain
 from inkbridge.train.networks.projection import ProjectionHeads
+from inkbridge.train.palette import Palettes, colours_of
 from inkbridge.train.parts import content_loss, texture_loss, with_disguised
 from inkbridge.train.recipe import Choice, Recipe
 from inkbridge.train.recipes.cut import CutConfig, LossConfig
@@ -32,6 +35,8 @@ class MultistyleLossConfig(LossConfig):
     """Weights of the generator's and of the encoder's losses."""
 
     affinity_weight: float = 5.0
+    """Weight of the affinity loss where an example leads, whose palette is not known beforehand: what is of
+    one colour in the content stays of one colour."""
     style_weight: float = 1.0
     """Weight of |E(result) - code|, the style reconstruction."""
     anchor_weight: float = 0.5
@@ -66,9 +71,15 @@ class Multistyle(Recipe):
         self.result_memories = nn.ModuleList([Memory(config.losses.memory) for _ in range(num_styles)])
         self.style_memories = nn.ModuleList([Memory(config.losses.memory) for _ in range(num_styles)])
         self.content_memory = Memory(config.losses.memory)
+        self.palettes = Palettes(num_styles)
+        self.keep("palettes", self.palettes)
         self.keep("result_memories", self.result_memories)
         self.keep("style_memories", self.style_memories)
         self.keep("content_memory", self.content_memory)
+
+    def prepare(self, contents: Sequence[RGB], styles: Sequence[Sequence[RGB]]) -> None:
+        """See where the contents' colours go in each style."""
+        self.palettes.learn(contents, styles)
 
     def choose(self, seed: int, num_updates: int) -> Choice:
         """Each style once a round, in a new order, however many pictures it has."""
@@ -121,9 +132,16 @@ class Multistyle(Recipe):
         loss = loss + (1 - choice.share) * config.activation_weight * parts["activation"]
         loss = loss + config.texture_weight * parts["texture"]
         loss = loss + config.style_weight * parts["style"] + config.anchor_weight * parts["anchor"]
-        if config.affinity_weight:
+        if choice.from_one_picture:
             parts["affinity"] = losses.affinity(painted, content[:num])
             loss = loss + config.affinity_weight * parts["affinity"]
+        elif config.palette_weight:
+            colours = colours_of(content[:num])
+            wanted = self.palettes.of(colours, choice.style)
+            if choice.fused_with is not None:
+                wanted = wanted.lerp(self.palettes.of(colours, choice.fused_with), choice.share)
+            parts["palette"] = losses.palette(painted, wanted)
+            loss = loss + config.palette_weight * parts["palette"]
         if num < len(content):
             parts["redraw"] = losses.redraw(result[num:], style[num:])
             loss = loss + config.redraw_weight * parts["redraw"]
