@@ -53,7 +53,8 @@ VARIANTS: dict[str, list[str]] = {
     "augmentation: colour too": ['augmentations=["resample", "colour"]'],
     "augmentation: adaptive": ["adaptive=true", 'augmentations=["resample", "translate", "cutout"]'],
     "no redrawing": ["losses.redraw_weight=0"],
-    "no palette": ["losses.palette_weight=0"],
+    "no affinity": ["losses.affinity_weight=0"],
+    "palette": ["losses.palette_weight=2", "losses.affinity_weight=0"],
 }
 
 

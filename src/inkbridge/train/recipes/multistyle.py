@@ -35,8 +35,6 @@ class MultistyleLossConfig(LossConfig):
     """Weights of the generator's and of the encoder's losses."""
 
     affinity_weight: float = 5.0
-    """Weight of the affinity loss where an example leads, whose palette is not known beforehand: what is of
-    one colour in the content stays of one colour."""
     style_weight: float = 1.0
     """Weight of |E(result) - code|, the style reconstruction."""
     anchor_weight: float = 0.5
@@ -79,7 +77,8 @@ class Multistyle(Recipe):
 
     def prepare(self, contents: Sequence[RGB], styles: Sequence[Sequence[RGB]]) -> None:
         """See where the contents' colours go in each style."""
-        self.palettes.learn(contents, styles)
+        if self.config.losses.palette_weight:
+            self.palettes.learn(contents, styles)
 
     def choose(self, seed: int, num_updates: int) -> Choice:
         """Each style once a round, in a new order, however many pictures it has."""
@@ -132,10 +131,11 @@ class Multistyle(Recipe):
         loss = loss + (1 - choice.share) * config.activation_weight * parts["activation"]
         loss = loss + config.texture_weight * parts["texture"]
         loss = loss + config.style_weight * parts["style"] + config.anchor_weight * parts["anchor"]
-        if choice.from_one_picture:
+        if config.affinity_weight:
             parts["affinity"] = losses.affinity(painted, content[:num])
             loss = loss + config.affinity_weight * parts["affinity"]
-        elif config.palette_weight:
+        # The palette of an example is not known beforehand.
+        if config.palette_weight and not choice.from_one_picture:
             colours = colours_of(content[:num])
             wanted = self.palettes.of(colours, choice.style)
             if choice.fused_with is not None:
