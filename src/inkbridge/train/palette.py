@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from inkbridge.images import RGB
+from inkbridge.images import RGB, from_network
 from inkbridge.metrics.colour import to_lab, to_rgb
 
 Floats = npt.NDArray[np.float64]
@@ -71,23 +71,15 @@ class Palettes(nn.Module):
 
     def __init__(self, num_styles: int) -> None:
         super().__init__()
-        axis = torch.linspace(-1, 1, NODES)
-        blue, green, red = torch.meshgrid(axis, axis, axis, indexing="ij")
-        same = torch.stack([red, green, blue])
-        self.register_buffer("tables", same.repeat(num_styles, 1, 1, 1, 1))
+        self.register_buffer("tables", _cube().repeat(num_styles, 1, 1, 1, 1))
 
     def learn(self, contents: Sequence[RGB], styles: Sequence[Sequence[RGB]]) -> None:
         """Carry the colours of the content pictures to those of each style's."""
         source = _colours(contents)
-        axis = np.linspace(0, 255, NODES).astype(np.uint8)
-        blue, green, red = np.meshgrid(axis, axis, axis, indexing="ij")
-        nodes = to_lab(np.stack([red, green, blue], axis=-1).reshape(-1, 3))
+        nodes = to_lab(from_network(_cube().flatten(1).unsqueeze(1).numpy())[0])
         for table, pictures in zip(self.tables, styles, strict=True):
-            carried = to_rgb(smoothed(nodes, source, transport(source, _colours(pictures)))).astype(
-                np.float32
-            )
-            values = torch.from_numpy(carried).t().reshape(table.shape)
-            table.copy_(values * 2 - 1)
+            carried = to_rgb(smoothed(nodes, source, transport(source, _colours(pictures))))
+            table.copy_(torch.from_numpy(carried.T * 2 - 1).reshape(table.shape))
 
     def of(self, colours: Tensor, style: int) -> Tensor:
         """N x 3 x H x W colours of contents in [-1, 1] -> what they are in the style."""
@@ -100,6 +92,13 @@ class Palettes(nn.Module):
 def colours_of(pictures: Tensor) -> Tensor:
     """N x 3 x H x W -> N x 3 x H/8 x W/8 mean colours."""
     return F.avg_pool2d(pictures, POOL)
+
+
+def _cube() -> Tensor:
+    """The table that leaves every colour as it is: 3 x blue x green x red, in [-1, 1]."""
+    axis = torch.linspace(-1, 1, NODES)
+    blue, green, red = torch.meshgrid(axis, axis, axis, indexing="ij")
+    return torch.stack([red, green, blue])
 
 
 def _colours(pictures: Sequence[RGB]) -> Floats:
