@@ -54,6 +54,7 @@ VARIANTS: dict[str, list[str]] = {
     "augmentation: adaptive": ["adaptive=true", 'augmentations=["resample", "translate", "cutout"]'],
     "no redrawing": ["losses.redraw_weight=0"],
     "no affinity": ["losses.affinity_weight=0"],
+    "no self-similarity": ["losses.similarity_weight=0"],
     "palette": ["losses.palette_weight=2", "losses.affinity_weight=0"],
 }
 

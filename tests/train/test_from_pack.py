@@ -6,7 +6,6 @@ from PIL import Image
 
 import inkbridge
 from conftest import TINY, made_picture, run_inkbridge
-from inkbridge.catalogue import BUNDLED
 from inkbridge.errors import ConfigError, PackError
 from inkbridge.train.checkpoint import read_checkpoint
 from inkbridge.train.config import load_config
@@ -87,8 +86,14 @@ def test_a_bundled_pack_can_be_started_from_by_name(folders, tmp_path):
     picture = made_picture(64, 64, 99)
     first = inkbridge.load("east-west").apply(picture, "ukiyo-e")
     assert np.abs(first.astype(int) - on.apply(picture, "ukiyo-e")).max() <= 1
-    with pytest.raises(PackError, match="its generator cannot learn"):  # made before grain was
-        started(BUNDLED / "ukiyo-e.stylepack", folders, tmp_path / "old", "ink", "wash", settings=settings)
+
+
+def test_a_pack_with_another_generator_is_no_start(folders, tmp_path):
+    config = load_config(None, ["data.crop=48", "generator.width=4"], "classic")
+    assert train(folders / "content", folders / "ink", tmp_path / "textbook", config, Budget(images=2))
+    export_run(tmp_path / "textbook", tmp_path / "resnet.stylepack")
+    with pytest.raises(PackError, match="its generator cannot learn"):
+        started(tmp_path / "resnet.stylepack", folders, tmp_path, "ink", "wash")
 
 
 def test_going_on_does_not_start_again(pack, folders, tmp_path):

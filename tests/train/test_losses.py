@@ -160,6 +160,25 @@ def test_texture_is_free_of_affinity():
     assert losses.affinity(stripes, content).item() < 2e-3
 
 
+def test_self_similarity_asks_of_unlike_places_to_stay_apart():
+    content = torch.zeros(1, 3, 8, 16)
+    content[..., 8:] = 1.0  # black and white
+    same = torch.zeros(1, 3, 8, 16)
+    # Two of four pairs are 1 apart, 1 / (1/2 + 0.1) in terms of their mean; in one colour they are not.
+    assert losses.self_similarity(same, content).item() == pytest.approx(0.5 / 0.6, rel=0.02)
+    assert losses.self_similarity(-content, content).item() == pytest.approx(0.0, abs=1e-3)
+
+
+def test_self_similarity_sees_hue_and_leaves_it_free():
+    """Blue and brown of one lightness: gray loses them, any other two hues as far apart do not."""
+    content = torch.zeros(1, 3, 8, 16)
+    brown = torch.tensor([0.4, 0.0, -0.4 * 0.299 / 0.114]) * 0.5
+    content[..., :8], content[..., 8:] = brown[:, None, None], -brown[:, None, None]
+    luma = (content * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True)
+    assert losses.self_similarity(luma.expand(-1, 3, -1, -1), content) > 0.5
+    assert losses.self_similarity(content.flip(3), content) < 1e-3
+
+
 def test_redrawing_is_of_lines_not_of_the_palette():
     style = torch.rand(2, 3, 96, 96, generator=torch.Generator().manual_seed(0)) * 2 - 1
     other_colours = style + torch.tensor([0.3, -0.2, 0.1])[:, None, None]

@@ -94,9 +94,26 @@ def test_grain_is_as_strong_as_the_style_wants_it():
 
     before = effect()
     assert before > 0
-    for gain in (generator.gain1, generator.gain2, generator.gain3):
-        torch.nn.init.zeros_(gain.bias)
+    torch.nn.init.zeros_(generator.surface.gain.bias)
     assert effect() == 0
+
+
+def test_no_stroke_depends_on_grain():
+    """What grain adds, before the last nonlinearity, is the same on every picture."""
+    generator = small()
+    grain = torch.rand(1, 1, 48, 48)
+
+    def added(image):
+        with torch.no_grad():
+            return (
+                generator(image, generator.styles, grain).atanh() - generator(image, generator.styles).atanh()
+            )
+
+    plain, busy = added(torch.zeros(1, 3, 48, 48)), added(torch.rand(1, 3, 48, 48) * 2 - 1)
+    assert plain.abs().max() > 1e-3
+    assert torch.allclose(plain, busy, atol=1e-5)
+    torch.nn.init.normal_(generator.surface.to_rgb.weight, std=10.0)
+    assert added(torch.zeros(1, 3, 48, 48)).abs().max() < 0.31
 
 
 def test_the_discriminator_sees_fine_detail_from_the_first_update():

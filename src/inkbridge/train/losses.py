@@ -78,6 +78,27 @@ def affinity(result: Tensor, content: Tensor, pool: int = 8, spread: float = 0.1
     return (alike * apart).mean()
 
 
+def self_similarity(result: Tensor, content: Tensor, pool: int = 8) -> Tensor:
+    """Places of unlike colour in the content are to be as unlike, for the result, in the result.
+
+    mean over all pairs of places i, j of |d(r_i, r_j) / (mean d + 0.1) - d(c_i, c_j) / (mean d + 0.1)|, r and
+    c being the mean colours of `pool` x `pool` pixels of N x 3 x H x W pictures. Which colours they become is
+    left to the other losses: blue and brown of one lightness are only to stay apart. The content loss of
+    Kolkin et al. 2019 (there of deep features).
+    """
+    ours, theirs = (_relative_distances(F.avg_pool2d(side, pool)) for side in (result, content))
+    return (ours - theirs).abs().mean()
+
+
+def _relative_distances(colours: Tensor) -> Tensor:
+    red, green, blue = colours.unbind(1)
+    luma = 0.299 * red + 0.587 * green + 0.114 * blue
+    # In photographs lightness differs far more than hue, and alone would decide.
+    seen = torch.stack([luma, 2.5 * (red - luma), 2.5 * (blue - luma)], 1).flatten(2).transpose(1, 2)
+    apart = ((seen[:, :, None] - seen[:, None]).square().sum(3) + 1e-6).sqrt()
+    return apart / (apart.mean((1, 2), keepdim=True) + 0.1)
+
+
 def palette(result: Tensor, wanted: Tensor) -> Tensor:
     """mean |pool(r) - w|: how far mean colours of a result are from the N x 3 x H x W wanted."""
     return (F.avg_pool2d(result, result.shape[2] // wanted.shape[2]) - wanted).abs().mean()

@@ -19,6 +19,11 @@ STRIDE = 8
 """The body works at 1/8 of the resolution; pictures are padded to a multiple of this."""
 FULL = 12
 """Channels at full resolution."""
+SURFACE = 8
+"""Channels of the surface's texture."""
+RELIEF = 0.3
+"""How much, before the last nonlinearity, the surface may add: paper, not a picture. Stripes as a style were
+painted by an unbounded one all alone, and nothing was left of the content."""
 
 
 @dataclass
@@ -92,6 +97,36 @@ class ResidualBlock(nn.Module):
         return F.leaky_relu((x + self.conv2(y, style)) * math.sqrt(0.5), 0.2)
 
 
+class Surface(nn.Module):
+    """What paper, silk or wood looks like close by, from grain alone: N x 1 x H x W to N x 3 x H x W.
+
+    Without it a flat area of the picture leaves nothing to make such a texture of but the lattice of
+    the convolutions, and the generator painted a mesh there. Noise inside the network (Karras et al.
+    2019, section 3.2) did away with the mesh, but was drawn upon everywhere: outlines came out as rows
+    of teeth and cloth as a crust, which no measure of patches minded. Here it knows nothing of the
+    picture, only of the style.
+    """
+
+    def __init__(self, style_dim: int) -> None:
+        super().__init__()
+        self.half1 = nn.Conv2d(4, SURFACE, 3, padding=1)
+        self.half2 = nn.Conv2d(SURFACE, SURFACE, 3, padding=1)
+        self.full = nn.Conv2d(1, SURFACE, 3, padding=1)
+        self.gain = nn.Linear(style_dim, SURFACE)
+        self.to_rgb = nn.Conv2d(SURFACE, 3, 3, padding=1, bias=False)
+        for conv in (self.half1, self.half2, self.full):
+            start_relu(conv)
+        nn.init.zeros_(self.gain.weight)
+        nn.init.ones_(self.gain.bias)
+        nn.init.normal_(self.to_rgb.weight, std=0.02)
+
+    def forward(self, grain: Tensor, style: Tensor) -> Tensor:
+        coarse = self.half2(_act(self.half1(F.pixel_unshuffle(grain, 2))))
+        texture = _act(_double(coarse) + self.full(grain))
+        added = self.to_rgb(texture * self.gain(style)[:, :, None, None])
+        return RELIEF * torch.tanh(added / RELIEF)
+
+
 class Generator(nn.Module):
     """Encoder to 1/8 resolution, styled residual blocks there and at 1/4, one skip at 1/4.
 
@@ -104,10 +139,7 @@ class Generator(nn.Module):
     between: one that shuffled 12 channels into 2 x 2 pixels gave each of the four its own weights, and left a
     mesh of two pixels, too faint to be seen, that the discriminator spoke of and of nothing else.
 
-    Grain enters at 1/4, at 1/2 and at full resolution (the idea of Karras et al. 2019, section 3.2; here
-    through a learned linear map of the pixels under each place, and as strong as the style wants it). Without
-    it, a flat area of the picture leaves nothing to make paper or wood texture of but the lattice of the
-    convolutions, and the generator painted a mesh there.
+    Grain becomes the surface that is painted on, and is added last: no stroke depends on it.
     """
 
     multiple = STRIDE
@@ -132,18 +164,10 @@ class Generator(nn.Module):
         self.skip = nn.Conv2d(2 * width, 2 * width, 1)
         self.blocks1 = nn.ModuleList([ResidualBlock(2 * width, dim) for _ in range(config.num_blocks)])
         self.up2 = ModulatedConv(2 * width, width, dim)
-        self.grain1 = nn.Conv2d(16, 2 * width, 1, bias=False)
-        self.grain2 = nn.Conv2d(4, width, 1, bias=False)
-        self.gain1, self.gain2 = nn.Linear(dim, 2 * width), nn.Linear(dim, width)
         self.refine = ModulatedConv(width, width, dim)
         self.to_full = ModulatedConv(width, FULL, dim)
-        self.grain3 = nn.Conv2d(1, FULL, 1, bias=False)
-        self.gain3 = nn.Linear(dim, FULL)
         self.to_rgb = nn.Conv2d(FULL, 3, 3, padding=1)
-        for conv, gain in ((self.grain1, self.gain1), (self.grain2, self.gain2), (self.grain3, self.gain3)):
-            nn.init.normal_(conv.weight, std=0.1 / math.sqrt(conv.in_channels))
-            nn.init.zeros_(gain.weight)
-            nn.init.ones_(gain.bias)
+        self.surface = Surface(dim)
 
     def forward(self, image: Tensor, style: Tensor, grain: Tensor | None = None) -> Tensor:
         quarter, deep = self._encode(image)
@@ -184,19 +208,16 @@ class Generator(nn.Module):
         for block in self.blocks:
             deep = block(deep, style)
         x = _double(self.up1(deep, style)) + self.skip(quarter)
-        if grain is not None:
-            x = x + self.grain1(F.pixel_unshuffle(grain, 4)) * self.gain1(style)[:, :, None, None]
         x = _act(x)
         for block in self.blocks1:
             x = block(x, style)
         fine = _double(_act(self.up2(x, style)))
-        if grain is not None:
-            fine = fine + self.grain2(F.pixel_unshuffle(grain, 2)) * self.gain2(style)[:, :, None, None]
         fine = _act(self.refine(fine, style))
         full = _double(self.to_full(fine, style))
+        painted = self.to_rgb(_act(full))
         if grain is not None:
-            full = full + self.grain3(grain) * self.gain3(style)[:, :, None, None]
-        return torch.tanh(self.to_rgb(_act(full)))
+            painted = painted + self.surface(grain, style)
+        return torch.tanh(painted)
 
 
 def draw_grain(image: Tensor, rng: torch.Generator) -> Tensor:

@@ -3,10 +3,10 @@
 Adversarial loss, so that results look like the style; patch-contrastive loss (Park et al. 2020), so that
 each place still shows what it showed; a sliced Wasserstein term that pulls palette and contrast over
 quickly; the same distance between the discriminator's activations, which carries its opinion on whole
-distributions of patches; affinity, against halos; redrawing: half of the pictures of an update are no
-contents but style pictures in disguise, with the colours of contents and without their finest lines, and
-those are to be painted as they were. Where it is asked for, the palette: each colour of the contents has its
-place among the style's.
+distributions of patches; affinity, against halos; self-similarity, for hues; redrawing: half of the
+pictures of an update are no contents but style pictures in disguise, with the colours of contents and
+without their finest lines, and those are to be painted as they were. Where it is asked for, the palette:
+each colour of the contents has its place among the style's.
 """
 
 from __future__ import annotations
@@ -44,10 +44,12 @@ class LossConfig(AdversarialConfig):
     many style pictures together, not each pair of results for that of a pair."""
     affinity_weight: float = 4.0
     """Weight of the affinity loss: what is of one colour in the content stays of one colour."""
+    similarity_weight: float = 1.0
+    """Weight of self-similarity: what is of two colours in the content stays of two."""
     palette_weight: float = 0.0
     """Weight of the palette: how far colours are from where the content's are carried in the style. 2 keeps
     the hues of colourful photographs apart, and less of the style is reached."""
-    redraw_weight: float = 4.0
+    redraw_weight: float = 2.0
     """Weight of redrawing: how far a style picture's lines, painted from its disguise, are from its own. With
     0 such pictures are left out of the updates."""
 
@@ -118,6 +120,9 @@ class Cut(Recipe):
         if config.affinity_weight:
             parts["affinity"] = losses.affinity(painted, content[:num])
             loss = loss + config.affinity_weight * parts["affinity"]
+        if config.similarity_weight:
+            parts["similarity"] = losses.self_similarity(painted, content[:num])
+            loss = loss + config.similarity_weight * parts["similarity"]
         if config.palette_weight:
             parts["palette"] = losses.palette(painted, self.palettes.of(colours_of(content[:num]), 0))
             loss = loss + config.palette_weight * parts["palette"]

@@ -135,6 +135,9 @@ class Multistyle(Recipe):
             parts["affinity"] = losses.affinity(painted, content[:num])
             loss = loss + config.affinity_weight * parts["affinity"]
         # The palette of an example is not known beforehand.
+        if config.similarity_weight:
+            parts["similarity"] = losses.self_similarity(painted, content[:num])
+            loss = loss + config.similarity_weight * parts["similarity"]
         if config.palette_weight and not choice.from_one_picture:
             colours = colours_of(content[:num])
             wanted = self.palettes.of(colours, choice.style)
