@@ -16,7 +16,7 @@ def real_network():
     generator = Generator(GeneratorConfig(width=8, body=16, num_blocks=1, style_dim=8)).eval()
     with torch.no_grad():
         generator.to_rgb.weight.mul_(3)
-        generator.grain2.weight.mul_(20)
+        generator.surface.to_rgb.weight.mul_(20)
     engine = Engine(to_onnx(generator), "test", 8)
     code = generator.styles.detach().numpy()
     overlap = -(-generator.receptive_radius() // STRIDE) * STRIDE
