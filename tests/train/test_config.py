@@ -9,7 +9,7 @@ def test_file_overrides_defaults_and_set_overrides_the_file(tmp_path):
     file = tmp_path / "run.toml"
     file.write_text("seed = 7\nbatch = 3\n[losses]\ncontent_weight = 2\n[data]\ncontent_scale = [0.4, 1]\n")
     config = load_config(file, ["batch=9", "losses.adversarial=hinge", "title=Song landscape"])
-    assert (config.seed, config.batch, config.title) == (7, 9, "Song landscape")
+    assert (config.seed, config.model.batch, config.title) == (7, 9, "Song landscape")
     assert config.model.losses.content_weight == 2.0
     assert config.model.losses.adversarial == "hinge"
     assert config.data.content_scale == (0.4, 1.0)

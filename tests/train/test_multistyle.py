@@ -22,7 +22,7 @@ from inkbridge.train.loop import Budget, train
 from inkbridge.train.recipe import Choice
 from inkbridge.train.recipes.multistyle import Multistyle
 
-SETTINGS = [*TINY, "encoder.width=4", "data.minimum=3"]
+SETTINGS = [*TINY, "batch=2", "encoder.width=4", "data.minimum=3"]
 COLOURS = {"red-ink": (170, 40, 30), "blue-ink": (30, 50, 160), "green-ink": (30, 140, 50)}
 
 

@@ -228,7 +228,7 @@ class TestPairs:
             return original(recipe, content, style, *rest)
 
         monkeypatch.setattr(RECIPES["paired"], "update", spy)
-        train(content, style, out, load_config(None, ["recipe=paired", *SIZES]), Budget(images=20))
+        train(content, style, out, load_config(None, ["recipe=paired", "batch=2", *SIZES]), Budget(images=20))
         return seen[-10:]  # before them: the measurement of cost
 
     def test_windows_of_a_pair_show_the_same_place(self, tmp_path, monkeypatch):

@@ -229,7 +229,7 @@ def test_training_moves_results_towards_the_style(toy_folders, tmp_path):
     """End to end on the command line: two folders in, a pack out, applied to pictures never seen."""
     out, pack_path = tmp_path / "run", tmp_path / "stripes.stylepack"
     done = subprocess.run(
-        run_command(toy_folders, out, "--images", "800", "--set", "generator.width=16"),
+        run_command(toy_folders, out, "--images", "1600", "--set", "generator.width=16"),
         capture_output=True,
         text=True,
         check=False,

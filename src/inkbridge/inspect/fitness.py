@@ -191,10 +191,6 @@ def _advise(style: Survey, distance: CulturalDistance) -> Advice:
         if minutes == 30
         else "The two are far apart: give it an hour on two cores, more if samples still change."
     )
-    settings["batch"] = 4
-    reasons.append(
-        "Of four pictures of an update two are style pictures in disguise, to be drawn as they were."
-    )
     return Advice("cut", settings, minutes, reasons)
 
 

@@ -40,7 +40,6 @@ class TrainConfig:
     start_from: str = ""
     """A pack, by name or file, whose networks and styles training starts from; empty: from nothing."""
     seed: int = 0
-    batch: int = 2
     precision: str = "auto"
     """float32, bfloat16, or auto: whichever a short measurement on this machine finds faster."""
     sample_every: int = 2000
@@ -184,7 +183,7 @@ def _check_values(config: TrainConfig, origin: str) -> None:
             raise ConfigError(f"{name} = {value!r} cannot be used: it must be {what}. ({origin})")
 
     data, model = config.data, config.model
-    require(config.batch >= 1, "batch", config.batch, "at least 1")
+    require(config.model.batch >= 1, "batch", config.model.batch, "at least 1")
     require(config.seed >= 0, "seed", config.seed, "0 or more")
     require(config.evaluate_every >= 0, "evaluate_every", config.evaluate_every, "0 or more")
     choices = ("auto", "float32", "bfloat16")

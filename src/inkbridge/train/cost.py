@@ -58,29 +58,30 @@ def measure_cost(recipe: Recipe, config: TrainConfig, device: torch.device) -> C
         for tensor in [*module.parameters(), *module.buffers()]
     )
     state += 3 * sum(p.numel() * p.element_size() for p in learned)  # gradient and two moments
-    num = min(config.batch, 2)
+    num = min(config.model.batch, 2)
     kept = _Kept()
     with torch.autograd.graph.saved_tensors_hooks(kept.pack, lambda tensor: tensor):
         _update(copy.deepcopy(recipe), config, device, num, least, with_penalty=True)
-    growth = (config.batch / num) * (config.data.crop / least) ** 2
+    growth = (config.model.batch / num) * (config.data.crop / least) ** 2
     memory = state + int(UNDER_WAY * kept.bytes * growth)
     free = _free_memory(device)
     if memory > free:
         raise ConfigError(
             f"An update would need about {memory / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free. "
-            f"Lower batch (= {config.batch}) or data.crop (= {config.data.crop}), or take a smaller --size."
+            f"Lower batch (= {config.model.batch}) or data.crop (= {config.data.crop}), "
+            "or take a smaller --size."
         )
     trial = copy.deepcopy(recipe)
-    _update(trial, config, device, config.batch, config.data.crop)
+    _update(trial, config, device, config.model.batch, config.data.crop)
     start = time.perf_counter()
-    _update(trial, config, device, config.batch, config.data.crop)
+    _update(trial, config, device, config.model.batch, config.data.crop)
     seconds = time.perf_counter() - start
     return Cost(
         sum(p.numel() for p in recipe.generator.parameters()),
         sum(p.numel() for p in learned),
         _operations(trial, device, least),
         memory,
-        config.batch / seconds,
+        config.model.batch / seconds,
     )
 
 

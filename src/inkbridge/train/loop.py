@@ -178,7 +178,7 @@ class _Loop:
         return self.budget.progress(self.done) >= 1.0
 
     def _update(self) -> dict[str, Tensor]:
-        config, seen, batch = self.config, self.done.images_seen, self.config.batch
+        config, seen, batch = self.config, self.done.images_seen, self.config.model.batch
         content = self._to_device(self.content_crops.batch(seen, batch))
         choice = self.recipe.choose(config.seed, seen // batch)
         crops = self.style_crops[choice.style]

@@ -45,6 +45,8 @@ class AdversarialConfig:
 class GanConfig:
     """What every recipe can be told."""
 
+    batch: int = 4
+    """Pictures of an update."""
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
     losses: AdversarialConfig = field(default_factory=AdversarialConfig)

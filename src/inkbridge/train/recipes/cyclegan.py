@@ -38,6 +38,7 @@ class CycleLossConfig(AdversarialConfig):
 class CycleGanConfig(GanConfig):
     """Everything that recipe `cyclegan` can be told."""
 
+    batch: int = 1
     generator: GeneratorConfig = field(default_factory=lambda: GeneratorConfig(kind="resnet9", width=64))
     discriminator: DiscriminatorConfig = field(
         default_factory=lambda: DiscriminatorConfig(kind="patch", width=64)

@@ -36,6 +36,7 @@ class FastCutLossConfig(AdversarialConfig):
 class FastCutConfig(GanConfig):
     """Everything that recipe `fastcut` can be told."""
 
+    batch: int = 1
     generator: GeneratorConfig = field(default_factory=lambda: GeneratorConfig(kind="resnet9", width=64))
     discriminator: DiscriminatorConfig = field(
         default_factory=lambda: DiscriminatorConfig(kind="patch", width=64)
