@@ -115,3 +115,11 @@ def test_a_size_is_a_default_that_files_and_settings_override(tmp_path):
     assert load_config(None, [], "cyclegan", "base").model.generator.width == published.model.generator.width
     with pytest.raises(ConfigError, match=r"--size = 'smal' cannot be used.*Did you mean small"):
         load_config(None, [], size="smal")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "batch"), [("cut", 4), ("multistyle", 4), ("fastcut", 1), ("cyclegan", 1)]
+)
+def test_an_update_of_published_networks_takes_one_picture(recipe, batch):
+    assert load_config(None, [], recipe).model.batch == batch
+    assert load_config(None, ["batch=3"], recipe).model.batch == 3
