@@ -91,11 +91,12 @@ def test_bars_are_frames_and_pictures_are_not():
     assert frame_width(np.full((100, 120, 3), 30, np.uint8)) == 0.0
 
 
-def marked(picture, text):
+def marked(picture, text, corner=False):
     image = Image.fromarray(picture).convert("RGBA")
     layer = Image.new("RGBA", image.size)
     font = ImageFont.load_default(26)
-    ImageDraw.Draw(layer).text((64, 64), text, (255, 255, 255, 110), font, anchor="mm")
+    place, anchor = ((image.width - 12, image.height - 12), "rs") if corner else ((64, 64), "mm")
+    ImageDraw.Draw(layer).text(place, text, (255, 255, 255, 110), font, anchor=anchor)
     return np.asarray(Image.alpha_composite(image, layer).convert("RGB"))
 
 
@@ -104,6 +105,13 @@ def test_a_watermark_on_all_pictures_is_found():
     assert shared_mark(pictures) == 0.0
     assert shared_mark([marked(picture, "STOCK") for picture in pictures]) > MARK_SHARE
     assert shared_mark([marked(picture, "STOCK") for picture in pictures[:5]]) == 0.0  # too few to tell
+
+
+def test_a_watermark_in_the_corner_of_pictures_of_unequal_length_is_found():
+    pictures = [made_picture(*[(128, 240), (128, 160), (200, 128)][i % 3], i) for i in range(30)]
+    assert shared_mark(pictures) == 0.0
+    stamped = [marked(p, "STOCK", corner=True) for p in pictures]
+    assert shared_mark(stamped) > MARK_SHARE
 
 
 def culture(kind, seed):

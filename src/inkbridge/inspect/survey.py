@@ -30,7 +30,9 @@ CAST = 18.0
 _CALM, _STEP = 7.0, 10.0
 """A frame's rows vary by less than the first (standard deviation, of 255) and end in a step of the second."""
 MARK_SHARE = 0.001
-_MARK_SIGMAS = 6.0
+_MARK_SIGMAS, _MARK_AGREEMENT = 4.5, 0.4
+_ANCHORS = ((0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0), (0.5, 0.5))
+"""Where marks are put: how far down and right, as shares."""
 
 
 @dataclass(frozen=True)
@@ -147,19 +149,31 @@ def _plain_rows(gray: npt.NDArray[np.float32]) -> int:
 
 
 def shared_mark(pictures: Sequence[RGB]) -> float:
-    """Share of the area on which fine detail agrees from picture to picture: a watermark, a stamp, a logo.
+    """Share of a corner or the centre in which fine detail agrees between pictures: a watermark, a stamp.
 
-    Above MARK_SHARE there is one. 0 for fewer than 12 pictures, too few to tell.
+    Above MARK_SHARE there is one. 0 for fewer than 24 pictures, too few to tell.
     """
-    if len(pictures) < 12:
+    if len(pictures) < 24:
         return 0.0
-    total = np.zeros((KEPT_SIDE, KEPT_SIDE))
+    margin = KEPT_SIDE // 16  # mounts and frames end at the same place in many pictures
+    total = np.zeros((len(_ANCHORS), KEPT_SIDE, KEPT_SIDE))
     for picture in pictures:
-        gray = Image.fromarray(picture).convert("L").resize((KEPT_SIDE, KEPT_SIDE), Image.Resampling.BOX)
+        gray = Image.fromarray(picture).convert("L")
+        # Marks keep their shape, and their distance from a corner, however long the picture is.
+        scale = KEPT_SIDE / min(gray.size)
+        size = (round(gray.width * scale), round(gray.height * scale))
+        gray = gray.resize(size, Image.Resampling.BOX)
         detail = np.asarray(gray, np.float32) - np.asarray(
             gray.filter(ImageFilter.GaussianBlur(1.5)), np.float32
         )
-        total += np.sign(detail) * (np.abs(detail) > 1.0)
-    margin = KEPT_SIDE // 16  # mounts and frames end at the same place in many pictures
-    z = np.abs(total[margin:-margin, margin:-margin]) / np.sqrt(len(pictures))
-    return float((z > _MARK_SIGMAS).mean())
+        signs = np.sign(detail) * (np.abs(detail) > 1.0)
+        for k, (down, right) in enumerate(_ANCHORS):
+            top, left = (
+                round(share * (side - KEPT_SIDE))
+                for share, side in zip((down, right), signs.shape, strict=True)
+            )
+            total[k] += signs[top : top + KEPT_SIDE, left : left + KEPT_SIDE]
+    agreement = np.abs(total[:, margin:-margin, margin:-margin]) / len(pictures)
+    # Of many pictures of one kind, faces say, some agree a little at each place.
+    least = max(_MARK_SIGMAS / np.sqrt(len(pictures)), _MARK_AGREEMENT)
+    return float((agreement > least).mean((1, 2)).max())
