@@ -2,10 +2,11 @@
 
     python scripts/measure_styles.py RUN PACK
 
-A small classifier is trained on crops of the style folders' training pictures alone (no result, no held-back
-picture); a picture's style is the mean of its verdicts on 16 crops. Then, on photographs never trained on:
+Three small classifiers are trained on crops of the style folders' training pictures alone (no result, no
+held-back picture); the probability of a style is the mean of theirs, a picture's style the mean over 16 crops.
+Then, on photographs never trained on:
 
-named       share of results of each style that the classifier names as that style; the same for held-back
+named       share of results of each style that the classifiers name as that style; the same for held-back
             pictures of the style itself
 edges       correlation of luminance edges between photograph and result
 example     share of held-back style pictures, given as examples, whose results are named as their style; and
@@ -20,12 +21,12 @@ strength    the same for one style over strengths 0, 1/4 .. 1: nearer to the sty
 
 Distances to a style, those of features and patches from its training pictures:
 
-verdict     -log of the share that the classifier gives the style, mean over the crops
-features    Mahalanobis distance between the means of the classifier's features
+verdict     -log of the probability that the classifiers give the style, mean over the crops
+features    Mahalanobis distance between the means of one classifier's features
 patches     sliced Wasserstein distance over Laplacian levels
 
 The verdict knows what tells the styles of the pack apart and nothing else. For `strength`, a way that begins
-at photographs, there is also that of a second classifier that knows those of training too. The others compare
+at photographs, there is also that of classifiers that know those of training too. The others compare
 whole pictures: one result, with what the photograph shows, is not at the middle of its style, and on the way
 to another style may pass nearer to it. Of one picture they are the harder measure, of a set the fairer.
 """
@@ -35,6 +36,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,7 +79,7 @@ def main() -> None:
         trim = config["data"]["trim"]
         seen.append([standard(read_picture(folder / file).rgb, trim) for file in entry["names"]])
         held_back.append([standard(read_picture(path).rgb, trim) for path in entry["held_back"]])
-    classifier = train_classifier(seen)
+    classifier = train_classifiers(seen)
     pack = inkbridge.load(arguments.pack)
 
     figures: dict[str, object] = {}
@@ -100,7 +102,7 @@ def main() -> None:
     print("examples", json.dumps(figures["examples"]), flush=True)
 
     large = [k for k in range(len(names)) if len(seen[k]) >= 36]
-    features = FeatureDistance(classifier, seen)
+    features = FeatureDistance(classifier.members[0], seen)
     patches = {k: StyleDistance(seen[k], patches=6000) for k in large}
     measures: dict[str, Distance] = {
         "verdict": doubts(classifier),
@@ -126,7 +128,7 @@ def main() -> None:
     print("fusion", json.dumps(figures["fusion"]), flush=True)
     folder = Path(config["folders"]["content"])
     contents = [standard(read_picture(folder / file).rgb, 0.0) for file in index["content"]["names"]]
-    measures["verdict_with_photographs"] = doubts(train_classifier([*seen, contents]))
+    measures["verdict_with_photographs"] = doubts(train_classifiers([*seen, contents]))
     turns = [(p, k) for k in large for p in photographs]
     figures["strength"] = shares([Way([strength(p, k)], k, [p]) for p, k in turns]) | {
         "sets": shares([Way([strength(p, k) for p in group], k, group) for k in large])
@@ -185,9 +187,26 @@ def tensor(pictures: list[RGB]) -> Tensor:
     return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def train_classifier(styles: list[list[RGB]], steps: int = 2000, batch: int = 32) -> nn.Sequential:
-    torch.manual_seed(0)
-    rng = np.random.default_rng(0)
+class Ensemble(nn.Module):
+    """The logarithm of the mean probability that several classifiers give: one alone names now this, now that
+    drawing for a landscape."""
+
+    def __init__(self, members: list[nn.Sequential]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, images: Tensor) -> Tensor:
+        found = torch.stack([member(images).log_softmax(1) for member in self.members])
+        return found.logsumexp(0) - math.log(len(self.members))
+
+
+def train_classifiers(styles: list[list[RGB]]) -> Ensemble:
+    return Ensemble([train_classifier(styles, seed) for seed in range(3)])
+
+
+def train_classifier(styles: list[list[RGB]], seed: int, steps: int = 2000, batch: int = 32) -> nn.Sequential:
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
     layers: list[nn.Module] = [nn.PixelUnshuffle(2)]
     for i, (a, b) in enumerate(itertools.pairwise((12, 32, 64, 96, 128, 128))):
         layers += [nn.Conv2d(a, b, 3, min(i, 1) + 1, 1, bias=False), nn.BatchNorm2d(b), nn.ReLU()]
@@ -207,7 +226,8 @@ def train_classifier(styles: list[list[RGB]], steps: int = 2000, batch: int = 32
         images = images * (0.9 + 0.2 * torch.rand(batch, 1, 1, 1)) + 0.2 * torch.rand(batch, 1, 1, 1) - 0.1
         with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
             logits = network(images.contiguous(memory_format=torch.channels_last))
-        loss = F.cross_entropy(logits.float(), torch.from_numpy(targets), label_smoothing=0.05)
+        # Smoothed labels would make what is surely of a style less so than what is nearly surely of it.
+        loss = F.cross_entropy(logits.float(), torch.from_numpy(targets))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -131,6 +131,23 @@ def test_an_update_by_code_moves_that_code_alone_and_one_by_example_none(recipe)
     assert not torch.equal(recipe.encoder.to_code.weight, encoder["to_code.weight"])
 
 
+def test_style_reconstruction_teaches_the_generator_and_not_the_encoder_that_judges():
+    others = ("adversarial", "content", "activation", "texture", "affinity", "similarity", "redraw", "anchor")
+    settings = [f"losses.{name}_weight=0" for name in others]
+    torch.manual_seed(0)
+    recipe = Multistyle(load_config(None, [*SETTINGS, *settings], "multistyle").model, torch.device("cpu"), 3)
+    encoder, generator = (
+        copy.deepcopy(network.state_dict()) for network in (recipe.encoder, recipe.generator)
+    )
+    rng = torch.Generator().manual_seed(0)
+    _, parts = recipe.update(batch(1), batch(2), Choice(1, False), 0.1, 100, rng)
+    assert equal(recipe.encoder.state_dict(), encoder)
+    assert not equal(recipe.generator.state_dict(), generator)
+    for _ in range(30):
+        _, later = recipe.update(batch(1), batch(2), Choice(1, False), 0.1, 100, rng)
+    assert later["style"] < parts["style"]
+
+
 def test_each_style_has_its_own_output_of_the_discriminator(recipe):
     logits = [recipe.discriminator(batch(1), style)[0][0] for style in range(3)]
     assert logits[0].shape == (2, 1, 6, 6)

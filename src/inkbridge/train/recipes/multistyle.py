@@ -5,8 +5,9 @@ style has a learned code; a style encoder reads a code from any example picture.
 one paints with learned codes, one with the code of an example, and one with fusions: codes on the straight
 line between two styles, whose patches are to be distributed as the Wasserstein barycentre of both. Losses:
 those of recipe `cut` (the discriminator has one output per style, Choi et al. 2020), style reconstruction
-(the encoder must read from a result the code that it was painted with, Choi et al. 2020, Eq. 2), and an
-anchor that keeps the encoder's reading of real style pictures near their style's code. No pretrained network.
+(the encoder must read from each result the code that it was painted with, Choi et al. 2020, Eq. 2; the
+generator alone learns from it), and an anchor that keeps the encoder's reading of real style pictures near
+their style's code. No pretrained network.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ class MultistyleLossConfig(LossConfig):
     """Weights of the generator's and of the encoder's losses."""
 
     affinity_weight: float = 5.0
-    style_weight: float = 1.0
-    """Weight of |E(result) - code|, the style reconstruction."""
+    style_weight: float = 4.0
+    """Weight of |E(result) - code|, the style reconstruction, in each result by itself."""
     anchor_weight: float = 0.5
     """Weight of |E(style) - learned code|."""
     fusion: bool = True
@@ -122,7 +123,7 @@ class Multistyle(Recipe):
             "content": content_loss(self.generator, self.heads, keys, painted, config.content_places, rng),
             "activation": losses.sliced_activations(verdict.activations, verdict.wanted, rng),
             "texture": self._texture_loss(painted, content[:num], style, choice, rng),
-            "style": (self.encoder(result).mean(0) - code[0].detach()).abs().mean(),
+            "style": self._style_loss(result, code),
             "anchor": (read - learned.detach()).abs().mean(),
         }
         loss = config.adversarial_weight * parts["adversarial"]
@@ -150,6 +151,13 @@ class Multistyle(Recipe):
             loss = loss + config.redraw_weight * parts["redraw"]
         parts |= self.learn(loss, [verdict], progress, images_seen, rng)
         return result.detach(), {name: part.detach() for name, part in parts.items()}
+
+    def _style_loss(self, result: Tensor, code: Tensor) -> Tensor:
+        # The encoder learns from real style pictures alone: one that learned from results too would come to
+        # read from them whatever code they were painted with.
+        weights = {name: weight.detach() for name, weight in self.encoder.named_parameters()}
+        read = torch.func.functional_call(self.encoder, weights, (result,))
+        return (read - code.detach()).abs().mean()
 
     def _texture_loss(
         self, result: Tensor, content: Tensor, style: Tensor, choice: Choice, rng: torch.Generator
