@@ -55,7 +55,6 @@ VARIANTS: dict[str, list[str]] = {
     "no redrawing": ["losses.redraw_weight=0"],
     "no affinity": ["losses.affinity_weight=0"],
     "no self-similarity": ["losses.similarity_weight=0"],
-    "palette": ["losses.palette_weight=2", "losses.affinity_weight=0"],
 }
 
 

@@ -3,8 +3,8 @@
     python scripts/measure_styles.py RUN PACK
 
 Three small classifiers are trained on crops of the style folders' training pictures alone (no result, no
-held-back picture); the probability of a style is the mean of theirs, a picture's style the mean over 16 crops.
-Then, on photographs never trained on:
+held-back picture); the probability of a style is the mean of theirs, a picture's style the most probable
+over 16 crops. Then, on photographs never trained on:
 
 named       share of results of each style that the classifiers name as that style; the same for held-back
             pictures of the style itself

@@ -105,11 +105,9 @@ def train(
         if run.checkpoint.exists():
             done = restore_checkpoint(run.checkpoint, recipe)
             say(f"Going on at {done.images_seen:,} images.")
-        else:
-            recipe.prepare(content.pictures, [pictures.pictures for pictures in style.values()])
-            if config.start_from:
-                start_from(recipe, config.start_from, style)
-                say(f"Starting from {config.start_from}.")
+        elif config.start_from:
+            start_from(recipe, config.start_from, style)
+            say(f"Starting from {config.start_from}.")
         run.cut_logs(done.images_seen)
         loop = _Loop(run, config, budget, recipe, content, style, done, place, measure)
         return loop.run_all(report)

@@ -99,11 +99,6 @@ def _relative_distances(colours: Tensor) -> Tensor:
     return apart / (apart.mean((1, 2), keepdim=True) + 0.1)
 
 
-def palette(result: Tensor, wanted: Tensor) -> Tensor:
-    """mean |pool(r) - w|: how far mean colours of a result are from the N x 3 x H x W wanted."""
-    return (F.avg_pool2d(result, result.shape[2] // wanted.shape[2]) - wanted).abs().mean()
-
-
 def redraw(result: Tensor, style: Tensor, pool: int = 8) -> Tensor:
     """mean |h(G(d(y)) - y)|: a style picture y, painted from its disguise d(y), is to be drawn as it was.
 

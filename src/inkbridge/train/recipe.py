@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from inkbridge.errors import ConfigError
-from inkbridge.images import RGB
 from inkbridge.train.adversarial import ADVERSARIAL
 from inkbridge.train.augment import AdaptiveProbability, augment
 from inkbridge.train.networks import make_discriminator, make_generator
@@ -134,9 +133,6 @@ class Recipe:
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """Optimizers whose state a checkpoint holds, by name."""
         return {"generator": self.optimizer_g, "discriminator": self.optimizer_d}
-
-    def prepare(self, contents: Sequence[RGB], styles: Sequence[Sequence[RGB]]) -> None:
-        """Look at the training pictures, those of each style, before the first update of a run."""
 
     def choose(self, seed: int, num_updates: int) -> Choice:
         """What the style pictures of the next update are to be."""

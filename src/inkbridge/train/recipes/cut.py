@@ -5,24 +5,20 @@ each place still shows what it showed; a sliced Wasserstein term that pulls pale
 quickly; the same distance between the discriminator's activations, which carries its opinion on whole
 distributions of patches; affinity, against halos; self-similarity, for hues; redrawing: half of the
 pictures of an update are no contents but style pictures in disguise, with the colours of contents and
-without their finest lines, and those are to be painted as they were. Where it is asked for, the palette:
-each colour of the contents has its place among the style's.
+without their finest lines, and those are to be painted as they were.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from inkbridge.images import RGB
 from inkbridge.train import losses
 from inkbridge.train.memory import Memory
 from inkbridge.train.networks.generator import draw_grain
 from inkbridge.train.networks.projection import ProjectionHeads
-from inkbridge.train.palette import Palettes, colours_of
 from inkbridge.train.parts import content_loss, texture_loss, with_disguised
 from inkbridge.train.recipe import AdversarialConfig, Choice, GanConfig, Recipe
 
@@ -46,9 +42,6 @@ class LossConfig(AdversarialConfig):
     """Weight of the affinity loss: what is of one colour in the content stays of one colour."""
     similarity_weight: float = 1.0
     """Weight of self-similarity: what is of two colours in the content stays of two."""
-    palette_weight: float = 0.0
-    """Weight of the palette: how far colours are from where the content's are carried in the style. 2 keeps
-    the hues of colourful photographs apart, and less of the style is reached."""
     redraw_weight: float = 2.0
     """Weight of redrawing: how far a style picture's lines, painted from its disguise, are from its own. With
     0 such pictures are left out of the updates."""
@@ -78,16 +71,9 @@ class Cut(Recipe):
         self.result_memory, self.style_memory, self.content_memory = (
             Memory(config.losses.memory) for _ in range(3)
         )
-        self.palettes = Palettes(num_styles)
-        self.keep("palettes", self.palettes)
         self.keep("result_memory", self.result_memory)
         self.keep("style_memory", self.style_memory)
         self.keep("content_memory", self.content_memory)
-
-    def prepare(self, contents: Sequence[RGB], styles: Sequence[Sequence[RGB]]) -> None:
-        """See where the contents' colours go."""
-        if self.config.losses.palette_weight:
-            self.palettes.learn(contents, styles)
 
     def update(
         self,
@@ -123,9 +109,6 @@ class Cut(Recipe):
         if config.similarity_weight:
             parts["similarity"] = losses.self_similarity(painted, content[:num])
             loss = loss + config.similarity_weight * parts["similarity"]
-        if config.palette_weight:
-            parts["palette"] = losses.palette(painted, self.palettes.of(colours_of(content[:num]), 0))
-            loss = loss + config.palette_weight * parts["palette"]
         if num < len(content):
             parts["redraw"] = losses.redraw(result[num:], style[num:])
             loss = loss + config.redraw_weight * parts["redraw"]

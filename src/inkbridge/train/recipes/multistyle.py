@@ -12,20 +12,17 @@ their style's code. No pretrained network.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from inkbridge.images import RGB
 from inkbridge.train import losses
 from inkbridge.train.memory import Memory
 from inkbridge.train.networks.encoder import EncoderConfig, StyleEncoder
 from inkbridge.train.networks.generator import draw_grain
 from inkbridge.train.networks.projection import ProjectionHeads
-from inkbridge.train.palette import Palettes, colours_of
 from inkbridge.train.parts import content_loss, texture_loss, with_disguised
 from inkbridge.train.recipe import Choice, Recipe
 from inkbridge.train.recipes.cut import CutConfig, LossConfig
@@ -70,16 +67,9 @@ class Multistyle(Recipe):
         self.result_memories = nn.ModuleList([Memory(config.losses.memory) for _ in range(num_styles)])
         self.style_memories = nn.ModuleList([Memory(config.losses.memory) for _ in range(num_styles)])
         self.content_memory = Memory(config.losses.memory)
-        self.palettes = Palettes(num_styles)
-        self.keep("palettes", self.palettes)
         self.keep("result_memories", self.result_memories)
         self.keep("style_memories", self.style_memories)
         self.keep("content_memory", self.content_memory)
-
-    def prepare(self, contents: Sequence[RGB], styles: Sequence[Sequence[RGB]]) -> None:
-        """See where the contents' colours go in each style."""
-        if self.config.losses.palette_weight:
-            self.palettes.learn(contents, styles)
 
     def choose(self, seed: int, num_updates: int) -> Choice:
         """Each style once a round, in a new order, however many pictures it has."""
@@ -135,17 +125,9 @@ class Multistyle(Recipe):
         if config.affinity_weight:
             parts["affinity"] = losses.affinity(painted, content[:num])
             loss = loss + config.affinity_weight * parts["affinity"]
-        # The palette of an example is not known beforehand.
         if config.similarity_weight:
             parts["similarity"] = losses.self_similarity(painted, content[:num])
             loss = loss + config.similarity_weight * parts["similarity"]
-        if config.palette_weight and not choice.from_one_picture:
-            colours = colours_of(content[:num])
-            wanted = self.palettes.of(colours, choice.style)
-            if choice.fused_with is not None:
-                wanted = wanted.lerp(self.palettes.of(colours, choice.fused_with), choice.share)
-            parts["palette"] = losses.palette(painted, wanted)
-            loss = loss + config.palette_weight * parts["palette"]
         if num < len(content):
             parts["redraw"] = losses.redraw(result[num:], style[num:])
             loss = loss + config.redraw_weight * parts["redraw"]
