@@ -31,16 +31,6 @@ def to_lab(pixels: Pixels) -> Floats:
     return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
 
 
-def to_rgb(lab: Floats) -> Floats:
-    """... x 3 CIELAB (as `to_lab` gives it) -> ... x 3 sRGB in [0, 1]; what no RGB shows is clipped."""
-    y = (lab[..., 0] + 16) / 116
-    f = np.stack([y + lab[..., 1] / 500, y, y - lab[..., 2] / 200], axis=-1)
-    xyz = np.where(f > 6 / 29, f**3, 3 * (6 / 29) ** 2 * (f - 4 / 29)) * _WHITE
-    linear = np.clip(xyz @ np.linalg.inv(_TO_XYZ).T, 0, 1)
-    rgb: Floats = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return rgb
-
-
 def colour_distance(pictures: Sequence[Pixels], reference: Sequence[Pixels], pixels: int = 20_000) -> float:
     """Sliced Wasserstein distance between the colours of two sets in CIELAB; 0 for the same colours.
 
