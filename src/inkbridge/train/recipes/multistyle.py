@@ -135,8 +135,8 @@ class Multistyle(Recipe):
         return result.detach(), {name: part.detach() for name, part in parts.items()}
 
     def _style_loss(self, result: Tensor, code: Tensor) -> Tensor:
-        # The encoder learns from real style pictures alone: one that learned from results too would come to
-        # read from them whatever code they were painted with.
+        # Reading is learned from real style pictures alone: an encoder that learned it from results too would
+        # come to read from them whatever code they were painted with.
         weights = {name: weight.detach() for name, weight in self.encoder.named_parameters()}
         read = torch.func.functional_call(self.encoder, weights, (result,))
         return (read - code.detach()).abs().mean()
