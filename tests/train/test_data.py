@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -30,10 +32,19 @@ def test_unreadable_files_are_named_and_left_out(tmp_path):
     assert "zero.png" in loaded.left_out[1]
 
 
-@pytest.mark.parametrize("num", [0, 1, 7])
+def test_a_folder_without_pictures_is_not_helped_by_a_smaller_minimum(tmp_path):
+    folder = fill(tmp_path / "in", 0)
+    for minimum in (8, 1):
+        config = replace(CONFIG, minimum=minimum)
+        with pytest.raises(DataError, match=f"0 usable pictures; at least {minimum} needed") as raised:
+            load_pictures(folder, "style", config, tmp_path / "cache", 0)
+        assert "data.minimum" not in str(raised.value)
+
+
+@pytest.mark.parametrize("num", [1, 7])
 def test_too_few_pictures_are_an_error_that_says_how_to_go_on(tmp_path, num):
     folder = fill(tmp_path / "in", num)
-    with pytest.raises(DataError, match=f"has {num} usable.*at least 8.*data.minimum={max(num, 1)}"):
+    with pytest.raises(DataError, match=f"has {num} usable.*at least 8.*data.minimum={num}"):
         load_pictures(folder, "style", CONFIG, tmp_path / "cache", 0)
 
 

@@ -95,10 +95,12 @@ def load_pictures(
     if len(pictures) < config.minimum:
         noun = "picture" if len(pictures) == 1 else "pictures"
         unread = f" ({len(loaded.left_out)} files could not be read)" if loaded.left_out else ""
+        found = f"{f'{side} {name}'.rstrip()}: folder '{folder}' has {len(pictures)} usable {noun}{unread}"
+        if not pictures:
+            raise DataError(f"{found}; at least {config.minimum} needed. Put pictures into it.")
         raise DataError(
-            f"{f'{side} {name}'.rstrip()}: folder '{folder}' has {len(pictures)} usable {noun}{unread}; "
-            f"training needs at least {config.minimum}. Add pictures, or go on anyway with "
-            f"--set data.minimum={max(len(pictures), 1)}."
+            f"{found}; training needs at least {config.minimum}. Add pictures, or go on anyway with "
+            f"--set data.minimum={len(pictures)}."
         )
     return loaded
 
