@@ -65,6 +65,8 @@ def test_each_recipe_has_its_own_settings():
         ("optimizer.schedule=step", "it must be one of constant, linear, cosine"),
         ('augmentations=["cutouts"]', "Did you mean cutout?"),
         ("generator.width=0", "generator.width = 0 cannot be used: it must be at least 1"),
+        ("losses.texture_weight=-1", "losses.texture_weight = -1.0 cannot be used: it must be a number, 0"),
+        ("losses.redraw_weight=inf", "losses.redraw_weight = inf cannot be used"),
         ("discriminator.side=20", "discriminator.side = 20 cannot be used: it must be a multiple of 16"),
         ("generator.kind=unet256", "data.crop = 96 cannot be used with generator.kind = 'unet256'"),
         ("losses.adversarial=wasserstein", "its discriminator must not grow steep"),

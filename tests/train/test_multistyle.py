@@ -148,10 +148,27 @@ def test_style_reconstruction_teaches_the_generator_and_not_the_encoder_that_jud
     assert later["style"] < parts["style"]
 
 
-def test_each_style_has_its_own_output_of_the_discriminator(recipe):
+def test_each_output_of_the_discriminator_refuses_pictures_of_the_other_styles(recipe):
+    rng = torch.Generator().manual_seed(0)
+    red, blue = (torch.full((2, 3, 48, 48), -0.5) for _ in range(2))
+    red[:, 0], blue[:, 2] = 0.5, 0.5
+    for step in range(60):
+        style = step % 2
+        recipe.update(batch(step), (red, blue)[style], Choice(style), 0.1, 100, rng)
+    for style, picture in ((0, red), (1, blue)):
+        own, other, third = (recipe.discriminator(picture, k)[0][0].mean() for k in (style, 1 - style, 2))
+        assert own > other + 0.5
+        assert own > third + 0.5
+
+
+def test_each_style_has_its_own_output_of_the_discriminator():
+    settings = load_config(None, [*SETTINGS, "losses.mismatch_weight=0"], "multistyle").model
+    recipe = Multistyle(settings, torch.device("cpu"), 3)
+    every = recipe.discriminator(batch(1), None)[0][0]
     logits = [recipe.discriminator(batch(1), style)[0][0] for style in range(3)]
     assert logits[0].shape == (2, 1, 6, 6)
     assert not torch.equal(logits[0], logits[1])
+    assert torch.equal(torch.cat(logits, 1), every)
     rng = torch.Generator().manual_seed(0)
     weight = recipe.discriminator.scales[0].convs[-1].weight
     before = weight.detach().clone()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import tomllib
 import typing
 from collections.abc import Collection, Iterator, Sequence
@@ -205,6 +206,9 @@ def _check_values(config: TrainConfig, origin: str) -> None:
         ("losses.penalty_every", model.losses.penalty_every),
     ):
         require(size >= 1, name, size, "at least 1")
+    for name, weight in dataclasses.asdict(model.losses).items():
+        if name.endswith("_weight"):
+            require(0 <= weight < math.inf, f"losses.{name}", weight, "a number, 0 or more")
     side = model.discriminator.side
     require(side >= 16 and side % 16 == 0, "discriminator.side", side, "a multiple of 16")
     choices_of: tuple[tuple[Collection[str], str, str], ...] = (

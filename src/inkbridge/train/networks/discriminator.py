@@ -40,7 +40,8 @@ class ScaleDiscriminator(nn.Module):
     """One resolution: three 4 x 4 convolutions of stride 2 and a 3 x 3 one to one channel for each style.
 
     Input N x 2 channels x H x W, H and W at least 16: the picture in [-1, 1] and its fine detail; output N
-    x 1 x H/8 x W/8 logits, each looking at 38 x 38 pixels, and the activations at 1/4 and 1/8.
+    x 1 x H/8 x W/8 logits (without a style those of all), each looking at 38 x 38 pixels, and the activations
+    at 1/4 and 1/8.
     """
 
     def __init__(self, width: int, normalised: bool, num_styles: int, channels: int) -> None:
@@ -52,13 +53,15 @@ class ScaleDiscriminator(nn.Module):
             start_relu(conv)
         self.convs = nn.ModuleList([spectral_norm(c) if normalised else c for c in convs])
 
-    def forward(self, image: Tensor, style: int | Tensor) -> tuple[Tensor, list[Tensor]]:
+    def forward(self, image: Tensor, style: int | Tensor | None) -> tuple[Tensor, list[Tensor]]:
         activations = []
         x = image
         for conv in self.convs[:-1]:
             x = F.leaky_relu(conv(x), 0.2, inplace=True)
             activations.append(x)
         logits = self.convs[-1](x)
+        if style is None:
+            return logits, activations[1:]
         if isinstance(style, int):
             return logits[:, style : style + 1], activations[1:]
         return (logits * style[:, None, None]).sum(1, keepdim=True), activations[1:]
@@ -68,8 +71,8 @@ class Discriminator(nn.Module):
     """A patch discriminator for each resolution, finest first, with one output for each style.
 
     Takes pictures and the style they are judged as (one output per domain: Choi et al. 2020, section 2.1), or
-    for a fusion the weight of each style, by which the outputs are averaged; returns the logits of each
-    resolution, and the activations at 1/4 and 1/8 of each as one flat list.
+    for a fusion the weight of each style, by which the outputs are averaged, or None for all outputs; returns
+    the logits of each resolution, and the activations at 1/4 and 1/8 of each as one flat list.
 
     Each resolution sees the finest level of its Laplacian pyramid beside the picture, amplified to about the
     same variance (the idea of judging frequency bands: Denton et al. 2015; Gal et al. 2021, section 3). The
@@ -87,7 +90,7 @@ class Discriminator(nn.Module):
             ]
         )
 
-    def forward(self, image: Tensor, style: int | Tensor = 0) -> tuple[list[Tensor], list[Tensor]]:
+    def forward(self, image: Tensor, style: int | Tensor | None = 0) -> tuple[list[Tensor], list[Tensor]]:
         logits, activations = [], []
         for scale in self.scales:
             half = F.avg_pool2d(image, 2)

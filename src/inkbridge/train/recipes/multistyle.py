@@ -4,7 +4,8 @@ One generator serves all styles; a style is a code that scales its channels (`ne
 style has a learned code; a style encoder reads a code from any example picture. Of three rounds of updates
 one paints with learned codes, one with the code of an example, and one with fusions: codes on the straight
 line between two styles, whose patches are to be distributed as the Wasserstein barycentre of both. Losses:
-those of recipe `cut` (the discriminator has one output per style, Choi et al. 2020), style reconstruction
+those of recipe `cut` (the discriminator has one output per style, Choi et al. 2020, which refuses real
+pictures of the other styles too), style reconstruction
 (the encoder must read from each result the code that it was painted with, Choi et al. 2020, Eq. 2; the
 generator alone learns from it), and an anchor that keeps the encoder's reading of real style pictures near
 their style's code. No pretrained network.
@@ -37,6 +38,8 @@ class MultistyleLossConfig(LossConfig):
     """Weight of |E(result) - code|, the style reconstruction, in each result by itself."""
     anchor_weight: float = 0.5
     """Weight of |E(style) - learned code|."""
+    mismatch_weight: float = 0.5
+    """Weight of the discriminator's loss on style pictures that are shown as another style."""
     fusion: bool = True
     """Whether every third round of updates paints fusions of two styles."""
 
@@ -107,7 +110,8 @@ class Multistyle(Recipe):
             content, num = with_disguised(content, style, config.redraw_weight, rng)
         result, keys = self.generator.with_features(content, code, draw_grain(content, rng))
         painted, keys = result[:num], [key[:num] for key in keys]
-        verdict = self.judge(result, style, rng, judged_as, choice.style)
+        mismatch = config.mismatch_weight if self.num_styles > 1 else 0.0
+        verdict = self.judge(result, style, rng, judged_as, choice.style, mismatch_weight=mismatch)
         parts = {
             "adversarial": verdict.loss_g,
             "content": content_loss(self.generator, self.heads, keys, painted, config.content_places, rng),
