@@ -151,7 +151,7 @@ def test_bad_folders_are_one_sentence_and_exit_1(tmp_path, toy_folders):
         assert done.returncode == 1
         assert reason in done.stderr
         assert done.stderr.count("\n") == 1
-    with pytest.raises(DataError, match="Add pictures"):
+    with pytest.raises(DataError, match="Put pictures into it"):
         train(empty, toy_folders[1], tmp_path / "run2", load_config(None, TINY), Budget(images=4))
 
 
