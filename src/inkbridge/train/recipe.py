@@ -187,21 +187,21 @@ class Recipe:
         Both networks learn from the same two passes, as the discriminator was before the step. Results are
         judged as style `judged_as`, or as a fusion with the weight of each style; style pictures as `index`.
         With `shown` the discriminator learns from those pictures in place of the results; with
-        `mismatch_weight`, that style pictures are none of any other style (Reed et al. 2016, section 4.2).
+        `mismatch_weight`, that style pictures are none of any other style (mismatched pairs: Reed et al. 2016).
         """
         judge = self.discriminator if discriminator is None else discriminator
         loss_d, loss_g = ADVERSARIAL[self._adversarial.adversarial]
         with parametrize.cached():  # one power iteration for all passes
             fake, activations = judge(self._augmented(result, rng), judged_as)
-            every, wanted = judge(self._augmented(style, rng), None if mismatch_weight else index)
+            real, wanted = judge(self._augmented(style, rng), None if mismatch_weight else index)
             learned_from = fake
             if shown is not None:
                 learned_from, _ = judge(self._augmented(shown.detach(), rng), judged_as)
-        real, loss_mismatch = every, fake[0].new_zeros(())
+        mismatch: float | Tensor = 0.0
         if mismatch_weight:
-            real = [logits[:, index : index + 1] for logits in every]
-            others = [torch.cat([logits[:, :index], logits[:, index + 1 :]], 1) for logits in every]
-            loss_mismatch = mean([loss_d(own.detach(), n) for own, n in zip(real, others, strict=True)])
+            others = [torch.cat([logits[:, :index], logits[:, index + 1 :]], 1) for logits in real]
+            real = [logits[:, index : index + 1] for logits in real]
+            mismatch = mean([loss_d(own.detach(), other) for own, other in zip(real, others, strict=True)])
         if self.probability is not None:
             self.probability.observe(real)
         name = self._adversarial.penalty
@@ -209,7 +209,7 @@ class Recipe:
             judge,
             mean([loss_g(*logits) for logits in zip(real, fake, strict=True)]),
             mean([loss_d(*logits) for logits in zip(real, learned_from, strict=True)])
-            + mismatch_weight * loss_mismatch,
+            + mismatch_weight * mismatch,
             *(real, fake, activations, wanted),
             lambda draw: PENALTIES[name](lambda image: judge(image, index)[0], style, result, draw),
         )

@@ -5,10 +5,9 @@ style has a learned code; a style encoder reads a code from any example picture.
 one paints with learned codes, one with the code of an example, and one with fusions: codes on the straight
 line between two styles, whose patches are to be distributed as the Wasserstein barycentre of both. Losses:
 those of recipe `cut` (the discriminator has one output per style, Choi et al. 2020, which refuses real
-pictures of the other styles too), style reconstruction
-(the encoder must read from each result the code that it was painted with, Choi et al. 2020, Eq. 2; the
-generator alone learns from it), and an anchor that keeps the encoder's reading of real style pictures near
-their style's code. No pretrained network.
+pictures of the other styles too), style reconstruction (the encoder must read from each result the code that
+it was painted with, Choi et al. 2020, Eq. 2; the generator alone learns from it), and an anchor that keeps
+the encoder's reading of real style pictures near their style's code. No pretrained network.
 """
 
 from __future__ import annotations
