@@ -187,7 +187,7 @@ class Recipe:
         Both networks learn from the same two passes, as the discriminator was before the step. Results are
         judged as style `judged_as`, or as a fusion with the weight of each style; style pictures as `index`.
         With `shown` the discriminator learns from those pictures in place of the results; with
-        `mismatch_weight`, that style pictures are none of any other style (mismatched pairs: Reed et al. 2016).
+        `mismatch_weight`, that style pictures are none of any other style (mismatches: Reed et al. 2016).
         """
         judge = self.discriminator if discriminator is None else discriminator
         loss_d, loss_g = ADVERSARIAL[self._adversarial.adversarial]
