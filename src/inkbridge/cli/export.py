@@ -43,7 +43,7 @@ def export(
         raise MissingExtraError("Exporting", "train") from None
     from inkbridge.train.export import export_run
 
-    info = export_run(run, out, name=name, title=title, license=license, data=data)
+    info = export_run(run, out, name=name, title=title, license=license, data=data, say=print)
     difference = info.measured["largest_difference_from_pytorch"]
     print(
         f"{out}: {out.stat().st_size / 1e6:.1f} MB, style '{info.styles[0].name}', "

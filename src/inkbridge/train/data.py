@@ -82,13 +82,7 @@ def load_pictures(
         index = _decode_all(folder, files, side, config, seed, pixel_file, short_side)
         index["key"] = key
         write_atomically(index_file, lambda file: file.write(json.dumps(index).encode()))
-    pixels = np.memmap(pixel_file, dtype=np.uint8, mode="r") if index["bytes"] else None
-    pictures, start = [], 0
-    for height, width in index["sizes"]:
-        assert pixels is not None
-        stop = start + height * width * 3
-        pictures.append(pixels[start:stop].reshape(height, width, 3))
-        start = stop
+    pictures = _pictures(index, pixel_file)
     loaded = PictureSet(
         index["names"], pictures, [Path(name) for name in index["held_back"]], index["left_out"]
     )
@@ -103,6 +97,28 @@ def load_pictures(
             f"--set data.minimum={len(pictures)}."
         )
     return loaded
+
+
+def cached_pictures(cache_dir: Path, side: str, name: str = "") -> list[RGB]:
+    """What `load_pictures` once put into the cache, wherever its folder is now; none if it is gone."""
+    stem = f"{side}-{name}" if name else side
+    index_file, pixel_file = cache_dir / f"{stem}.json", cache_dir / f"{stem}.pixels"
+    if not (index_file.exists() and pixel_file.exists()):
+        return []
+    index = json.loads(index_file.read_text())
+    return _pictures(index, pixel_file) if pixel_file.stat().st_size == index["bytes"] else []
+
+
+def _pictures(index: dict[str, Any], pixel_file: Path) -> list[RGB]:
+    if not index["bytes"]:
+        return []
+    pixels = np.memmap(pixel_file, dtype=np.uint8, mode="r")
+    pictures, start = [], 0
+    for height, width in index["sizes"]:
+        stop = start + height * width * 3
+        pictures.append(pixels[start:stop].reshape(height, width, 3))
+        start = stop
+    return pictures
 
 
 def _cache_key(files: list[Path], side: str, config: DataConfig, seed: int, short_side: int | None) -> str:

@@ -7,6 +7,7 @@ import re
 import tempfile
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,12 @@ from torch import Tensor, nn
 from inkbridge import __version__
 from inkbridge.engine import EncoderEngine, Engine
 from inkbridge.errors import ConfigError, TrainingError
+from inkbridge.pack import StylePack
 from inkbridge.pack_format import PackFile, PackInfo, SizeRules, StyleEntry, write_pack
 from inkbridge.train.checkpoint import read_checkpoint
 from inkbridge.train.config import TrainConfig, from_dict
+from inkbridge.train.data import cached_pictures
+from inkbridge.train.looks import choose_look
 from inkbridge.train.networks import AnyGenerator, make_generator
 from inkbridge.train.networks.encoder import StyleEncoder
 from inkbridge.train.networks.published import Published
@@ -44,11 +48,14 @@ def export_run(
     license: str = "",
     data: str = "",
     measured: dict[str, Any] | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> PackInfo:
     """Write the run's averaged generator as a style pack and return what the pack says of itself.
 
-    `name` is what people will type (default: from the title). Raises TrainingError when the run has no
-    checkpoint, or when the exported generator differs from the trained one.
+    `name` is what people will type (default: from the title). With a style encoder each style is, by name,
+    the look of its pictures that is painted most faithfully (`inkbridge.train.looks`), which `say` tells.
+    Raises TrainingError when the run has no checkpoint, or when the exported generator differs from the
+    trained one.
     """
     run = RunFolder(run_dir)
     state = read_checkpoint(run.checkpoint)
@@ -92,8 +99,26 @@ def export_run(
         },
         measured={"largest_difference_from_pytorch": difference, **(measured or {})},
     )
-    write_pack(out, PackFile(info, model, encoder, _preview(run), license))
+    file = PackFile(info, model, encoder, _preview(run), license)
+    if encoder is not None:
+        _choose_looks(file, run, names, say)
+    write_pack(out, file)
     return info
+
+
+def _choose_looks(file: PackFile, run: RunFolder, names: list[str], say: Callable[[str], None]) -> None:
+    pack = StylePack(file, file.info.title)
+    contents = cached_pictures(run.cache, "content")
+    for entry, name in zip(file.info.styles, names, strict=True):
+        pictures = cached_pictures(run.cache, "style", name)
+        if not (pictures and contents):
+            say(f"{entry.name}: its pictures are gone from {run.cache}, so it stays as it was learned.")
+            continue
+        code, num = choose_look(pack, np.array([entry.code], np.float32), pictures, contents)
+        if num < len(pictures):
+            entry.code = [round(float(value), 6) for value in code[0]]
+            file.info.provenance[f"look_{entry.name}"] = f"of {num} of its {len(pictures)} pictures"
+            say(f"{entry.name}: the look of {num} of its {len(pictures)} pictures, painted most faithfully.")
 
 
 def to_title(name: str) -> str:

@@ -1,0 +1,93 @@
+"""Which code a style gets by name.
+
+A folder may hold several looks: gray ink on pale paper, gold on silk. The code that was learned for all of
+them at once paints their mean, which is none of them: rose and brown, and flatter than each. Where a single
+picture lies the style encoder reads, and the middle of a group of pictures that are alike is a look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from inkbridge.images import RGB
+from inkbridge.look import Code
+from inkbridge.metrics.distribution import StyleDistance
+from inkbridge.pack import StylePack
+
+MOST_LOOKS = 4
+LEAST_PICTURES = 20
+"""For each group that is sought."""
+NEARER = 0.9
+"""A group's look must be within this share of the learned one's distance: any pictures fall into groups."""
+MOST_READ, MOST_PAINTED = 400, 12
+
+Floats = npt.NDArray[np.float32]
+
+
+def choose_look(
+    pack: StylePack, code: Code, pictures: Sequence[RGB], contents: Sequence[RGB]
+) -> tuple[Code, int]:
+    """The code (1 x dim) of the look that the pack paints most faithfully, and how many pictures have it.
+
+    Looks are `code`, learned for a style, which stands for all its `pictures`, and for each group of them (at
+    most `MOST_LOOKS`, by k-means of what the pack's style encoder reads) the mean reading. Most faithful is
+    the one whose painted `contents` are nearest to the pictures that it stands for, by sliced Wasserstein
+    distance. Pictures and contents are H x W x 3 uint8; of many, up to `MOST_READ` and `MOST_PAINTED` are
+    looked at.
+    """
+    read = spread(pictures, MOST_READ)
+    num = min(MOST_LOOKS, len(read) // LEAST_PICTURES)
+    if num < 2:
+        return code, len(pictures)
+    looks = [(code, read)]
+    group, means = k_means(np.concatenate([pack.code(like=[picture]) for picture in read]), num)
+    for i, mean in enumerate(means):
+        alike = [picture for picture, of in zip(read, group, strict=True) if of == i]
+        if len(alike) >= LEAST_PICTURES:
+            looks.append((mean[None], alike))
+    painted = spread(contents, MOST_PAINTED)
+    far = [
+        sum(StyleDistance(of).of([pack.apply(content, look) for content in painted])) for look, of in looks
+    ]
+    chosen = int(np.argmin(far))
+    if far[chosen] > NEARER * far[0]:
+        return code, len(pictures)
+    look, of = looks[chosen]
+    return look, round(len(of) * len(pictures) / len(read))
+
+
+def k_means(rows: Floats, num: int) -> tuple[npt.NDArray[np.int64], Floats]:
+    """The group of each row, and the mean of each of up to `num` groups; the same rows give the same groups.
+
+    Lloyd 1982, "Least squares quantization in PCM", from the starts of k-means++ (Arthur and Vassilvitskii
+    2007, section 2.2), the best of ten.
+    """
+    rng = np.random.default_rng(0)
+    best, least = (np.zeros(len(rows), np.int64), rows[:1]), np.inf
+    for _ in range(10):
+        means = rows[rng.integers(len(rows))][None]
+        while len(means) < num and (apart := _squared(rows, means).min(1)).any():
+            means = np.concatenate([means, rows[rng.choice(len(rows), 1, p=apart / apart.sum())]])
+        for _ in range(50):
+            group = _squared(rows, means).argmin(1)
+            means = np.stack(
+                [rows[group == i].mean(0) if (group == i).any() else m for i, m in enumerate(means)]
+            )
+        squared = _squared(rows, means)
+        if squared.min(1).sum() < least:
+            best, least = (squared.argmin(1), means), squared.min(1).sum()
+    return best
+
+
+def _squared(rows: Floats, means: Floats) -> npt.NDArray[np.float64]:
+    return np.square(rows[:, None].astype(np.float64) - means[None]).sum(2)
+
+
+def spread(pictures: Sequence[RGB], most: int) -> list[RGB]:
+    """At most so many, from the whole sequence."""
+    return [
+        pictures[i] for i in np.linspace(0, len(pictures) - 1, min(most, len(pictures))).round().astype(int)
+    ]
