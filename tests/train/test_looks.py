@@ -8,6 +8,7 @@ from PIL import Image
 
 import inkbridge
 from conftest import TINY, made_picture, run_inkbridge, tinting_pack
+from inkbridge.metrics.distribution import StyleDistance
 from inkbridge.pack import StylePack
 from inkbridge.train.checkpoint import read_checkpoint
 from inkbridge.train.config import load_config
@@ -30,12 +31,16 @@ def tints() -> StylePack:
     return StylePack(tinting_pack(), "tints")
 
 
+def apart(results, pictures) -> float:
+    return sum(StyleDistance(pictures).of(results))
+
+
 CONTENTS = [tinted((0, 0, 0), seed) for seed in range(100, 104)]
 
 
 def test_of_two_looks_the_name_gets_one_and_not_their_mean(tints):
     pictures = [tinted(BLUE if i % 2 else YELLOW, i) for i in range(50)]
-    code, num = choose_look(tints, MEAN, pictures, CONTENTS)
+    code, num = choose_look(tints, MEAN, pictures, CONTENTS, apart)
     assert num == 25
     assert min(np.abs(code[0, :3] - tint).max() for tint in (BLUE, YELLOW)) < 0.1
 
@@ -43,7 +48,7 @@ def test_of_two_looks_the_name_gets_one_and_not_their_mean(tints):
 def test_a_style_of_one_look_stays_as_it_was_learned(tints):
     learned = np.array([[*BLUE, 0.0]], np.float32)
     pictures = [tinted(BLUE, i) for i in range(50)]
-    code, num = choose_look(tints, learned, pictures, CONTENTS)
+    code, num = choose_look(tints, learned, pictures, CONTENTS, apart)
     assert num == 50
     assert code is learned
 
@@ -51,14 +56,14 @@ def test_a_style_of_one_look_stays_as_it_was_learned(tints):
 def test_a_few_strange_pictures_are_no_look(tints):
     learned = np.array([[*BLUE, 0.0]], np.float32)
     pictures = [tinted(YELLOW if i < 5 else BLUE, i) for i in range(45)]
-    _, num = choose_look(tints, learned, pictures, CONTENTS)
+    _, num = choose_look(tints, learned, pictures, CONTENTS, apart)
     assert num >= 40
 
 
 @pytest.mark.parametrize("num", [3, 39])
 def test_of_few_pictures_no_looks_are_sought(tints, num):
     pictures = [tinted(BLUE if i % 2 else YELLOW, i) for i in range(num)]
-    assert choose_look(tints, MEAN, pictures, CONTENTS) == (MEAN, num)
+    assert choose_look(tints, MEAN, pictures, CONTENTS, apart) == (MEAN, num)
 
 
 def test_pictures_that_are_all_the_same_are_one_group():
@@ -94,13 +99,14 @@ def run(tmp_path_factory):
 
 def test_export_writes_the_chosen_look_and_says_so(run, tmp_path, monkeypatch):
     # What a network of seconds paints best is chance, so the choice itself is given here.
-    def half_of_many(pack, code, pictures, contents):
+    def half_of_many(pack, code, pictures, contents, distance):
+        assert distance is apart
         assert (len(pictures), len(contents)) in ((44, 6), (5, 6))
         return (code, 5) if len(pictures) == 5 else (np.full_like(code, 0.25), 22)
 
     monkeypatch.setattr("inkbridge.train.export.choose_look", half_of_many)
     said: list[str] = []
-    export_run(run, tmp_path / "looks.stylepack", say=said.append)
+    export_run(run, tmp_path / "looks.stylepack", distance=apart, say=said.append)
     pack = inkbridge.load(tmp_path / "looks.stylepack")
     assert (pack.code("mixed") == 0.25).all()
     assert (pack.code("plain") != 0.25).any()

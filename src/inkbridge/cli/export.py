@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from inkbridge.images import RGB
 
 
 def export(
@@ -41,9 +44,15 @@ def export(
         import torch  # noqa: F401
     except ImportError:
         raise MissingExtraError("Exporting", "train") from None
+    from inkbridge.metrics.distribution import StyleDistance
     from inkbridge.train.export import export_run
 
-    info = export_run(run, out, name=name, title=title, license=license, data=data, say=print)
+    def distance(results: list[RGB], pictures: list[RGB]) -> float:
+        return sum(StyleDistance(pictures).of(results))
+
+    info = export_run(
+        run, out, name=name, title=title, license=license, data=data, distance=distance, say=print
+    )
     difference = info.measured["largest_difference_from_pytorch"]
     print(
         f"{out}: {out.stat().st_size / 1e6:.1f} MB, style '{info.styles[0].name}', "

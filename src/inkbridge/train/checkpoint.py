@@ -26,6 +26,8 @@ class Progress:
     images_seen: int = 0
     seconds: float = 0.0
     """Time spent in training so far, over all starts."""
+    setbacks: int = 0
+    """Times that training broke and went back, each at half the learning rates (`inkbridge.train.health`)."""
 
 
 def save_checkpoint(path: Path, recipe: Recipe, progress: Progress) -> None:
@@ -54,7 +56,9 @@ def restore_checkpoint(path: Path, recipe: Recipe) -> Progress:
             f"{path} does not fit the settings of its run ({str(error).splitlines()[0]}). "
             "Start in a new folder."
         ) from None
-    return Progress(**state["progress"])
+    progress = Progress(**state["progress"])
+    recipe.lr_factor = 0.5**progress.setbacks
+    return progress
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from inkbridge.pack_format import PackFile, PackInfo, SizeRules, StyleEntry, wri
 from inkbridge.train.checkpoint import read_checkpoint
 from inkbridge.train.config import TrainConfig, from_dict
 from inkbridge.train.data import cached_pictures
-from inkbridge.train.looks import choose_look
+from inkbridge.train.looks import Distance, choose_look
 from inkbridge.train.networks import AnyGenerator, make_generator
 from inkbridge.train.networks.encoder import StyleEncoder
 from inkbridge.train.networks.published import Published
@@ -48,14 +48,15 @@ def export_run(
     license: str = "",
     data: str = "",
     measured: dict[str, Any] | None = None,
+    distance: Distance | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> PackInfo:
     """Write the run's averaged generator as a style pack and return what the pack says of itself.
 
-    `name` is what people will type (default: from the title). With a style encoder each style is, by name,
-    the look of its pictures that is painted most faithfully (`inkbridge.train.looks`), which `say` tells.
-    Raises TrainingError when the run has no checkpoint, or when the exported generator differs from the
-    trained one.
+    `name` is what people will type (default: from the title). With a `distance`, and a style encoder, each
+    style is by name the look of its pictures that is painted most faithfully (`inkbridge.train.looks`); `say`
+    tells which. Raises TrainingError when the run has no checkpoint, or when the exported generator differs
+    from the trained one.
     """
     run = RunFolder(run_dir)
     state = read_checkpoint(run.checkpoint)
@@ -100,13 +101,15 @@ def export_run(
         measured={"largest_difference_from_pytorch": difference, **(measured or {})},
     )
     file = PackFile(info, model, encoder, _preview(run), license)
-    if encoder is not None:
-        _choose_looks(file, run, names, say)
+    if distance is not None and encoder is not None:
+        _choose_looks(file, run, names, distance, say)
     write_pack(out, file)
     return info
 
 
-def _choose_looks(file: PackFile, run: RunFolder, names: list[str], say: Callable[[str], None]) -> None:
+def _choose_looks(
+    file: PackFile, run: RunFolder, names: list[str], distance: Distance, say: Callable[[str], None]
+) -> None:
     pack = StylePack(file, file.info.title)
     contents = cached_pictures(run.cache, "content")
     for entry, name in zip(file.info.styles, names, strict=True):
@@ -114,7 +117,7 @@ def _choose_looks(file: PackFile, run: RunFolder, names: list[str], say: Callabl
         if not (pictures and contents):
             say(f"{entry.name}: its pictures are gone from {run.cache}, so it stays as it was learned.")
             continue
-        code, num = choose_look(pack, np.array([entry.code], np.float32), pictures, contents)
+        code, num = choose_look(pack, np.array([entry.code], np.float32), pictures, contents, distance)
         if num < len(pictures):
             entry.code = [round(float(value), 6) for value in code[0]]
             file.info.provenance[f"look_{entry.name}"] = f"of {num} of its {len(pictures)} pictures"

@@ -7,14 +7,13 @@ picture lies the style encoder reads, and the middle of a group of pictures that
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from inkbridge.images import RGB
 from inkbridge.look import Code
-from inkbridge.metrics.distribution import StyleDistance
 from inkbridge.pack import StylePack
 
 MOST_LOOKS = 4
@@ -24,19 +23,20 @@ NEARER = 0.9
 """A group's look must be within this share of the learned one's distance: any pictures fall into groups."""
 MOST_READ, MOST_PAINTED = 400, 12
 
+Distance = Callable[[list[RGB], list[RGB]], float]
+"""How far results are, taken together, from pictures."""
 Floats = npt.NDArray[np.float32]
 
 
 def choose_look(
-    pack: StylePack, code: Code, pictures: Sequence[RGB], contents: Sequence[RGB]
+    pack: StylePack, code: Code, pictures: Sequence[RGB], contents: Sequence[RGB], distance: Distance
 ) -> tuple[Code, int]:
     """The code (1 x dim) of the look that the pack paints most faithfully, and how many pictures have it.
 
     Looks are `code`, learned for a style, which stands for all its `pictures`, and for each group of them (at
     most `MOST_LOOKS`, by k-means of what the pack's style encoder reads) the mean reading. Most faithful is
-    the one whose painted `contents` are nearest to the pictures that it stands for, by sliced Wasserstein
-    distance. Pictures and contents are H x W x 3 uint8; of many, up to `MOST_READ` and `MOST_PAINTED` are
-    looked at.
+    the one whose painted `contents` are nearest to the pictures that it stands for. Pictures and contents are
+    H x W x 3 uint8; of many, up to `MOST_READ` and `MOST_PAINTED` are looked at.
     """
     read = spread(pictures, MOST_READ)
     num = min(MOST_LOOKS, len(read) // LEAST_PICTURES)
@@ -49,9 +49,7 @@ def choose_look(
         if len(alike) >= LEAST_PICTURES:
             looks.append((mean[None], alike))
     painted = spread(contents, MOST_PAINTED)
-    far = [
-        sum(StyleDistance(of).of([pack.apply(content, look) for content in painted])) for look, of in looks
-    ]
+    far = [distance([pack.apply(content, look) for content in painted], of) for look, of in looks]
     chosen = int(np.argmin(far))
     if far[chosen] > NEARER * far[0]:
         return code, len(pictures)

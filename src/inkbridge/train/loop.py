@@ -17,13 +17,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from inkbridge.errors import TrainingError
 from inkbridge.images import RGB, find_pictures
 from inkbridge.train.checkpoint import Progress, restore_checkpoint, save_checkpoint
 from inkbridge.train.config import TrainConfig, from_dict
 from inkbridge.train.cost import measure_cost
 from inkbridge.train.data import Crops, PictureSet
 from inkbridge.train.from_pack import start_from
+from inkbridge.train.health import go_back, what_broke
 from inkbridge.train.recipe import Recipe
 from inkbridge.train.recipes import RECIPES
 from inkbridge.train.run_folder import RunFolder
@@ -109,7 +109,9 @@ def train(
             start_from(recipe, config.start_from, style)
             say(f"Starting from {config.start_from}.")
         run.cut_logs(done.images_seen)
-        loop = _Loop(run, config, budget, recipe, content, style, done, place, measure)
+        if not run.checkpoint.exists():  # what a run that breaks at once goes back to
+            save_checkpoint(run.checkpoint, recipe, done)
+        loop = _Loop(run, config, budget, recipe, content, style, done, place, measure, say)
         return loop.run_all(report)
     finally:
         run.close()
@@ -129,20 +131,19 @@ class _Loop:
         done: Progress,
         device: torch.device,
         measure: Measure | None,
+        say: Callable[[str], None],
     ) -> None:
         self.run, self.config, self.budget, self.recipe = run, config, budget, recipe
         self.names, self.styles = list(styles), list(styles.values())
-        self.done, self.device, self.measure = done, device, measure
+        self.done, self.device, self.measure, self.say = done, device, measure, say
         self.content_crops = Crops(content.pictures, "content", config.data, config.seed)
         # Pairs are cropped alike: the same windows as contents.
         side = "content" if recipe.pairs else "style"
         self.style_crops = [
             Crops(style.pictures, side, config.data, config.seed, i) for i, style in enumerate(self.styles)
         ]
-        self.content = content
-        self.sample_contents = choose_unseen(content)
-        self.started_at = done.images_seen
-        self.started_seconds = done.seconds
+        self.content, self.sample_contents = content, choose_unseen(content)
+        self.started_at, self.started_seconds = done.images_seen, done.seconds
 
     def run_all(self, report: Callable[[Report], None]) -> bool:
         """Update until the budget is spent or a stop is asked for."""
@@ -158,6 +159,9 @@ class _Loop:
                 self.done.seconds += now - clock
                 clock = now
                 finished = self.budget.progress(self.done) >= 1.0
+                saving = finished or now - last_saved >= self.config.checkpoint_seconds
+                if (saving or now - last_logged >= LOG_SECONDS) and self._went_back(parts):
+                    continue
                 if now - last_logged >= LOG_SECONDS or finished:
                     last_logged = now
                     self._log(parts, report, writer)
@@ -168,10 +172,11 @@ class _Loop:
                 if self.measure is not None and self.done.images_seen >= next_measured:
                     next_measured = self._next(self.config.evaluate_every)
                     self._measure(self.measure, writer)
-                if now - last_saved >= self.config.checkpoint_seconds:
+                if saving:
                     last_saved = now
                     save_checkpoint(self.run.checkpoint, self.recipe, self.done)
-            save_checkpoint(self.run.checkpoint, self.recipe, self.done)
+            if self.budget.progress(self.done) < 1.0 and not self._went_back({}):
+                save_checkpoint(self.run.checkpoint, self.recipe, self.done)
         writer.close()
         return self.budget.progress(self.done) >= 1.0
 
@@ -191,18 +196,18 @@ class _Loop:
         self.done.images_seen += batch
         return parts
 
+    def _went_back(self, parts: dict[str, Tensor]) -> bool:
+        broken = what_broke(parts, self.recipe)
+        if broken is not None:
+            self.done = go_back(self.run, self.recipe, self.done, broken, self.say)
+        return broken is not None
+
     def _to_device(self, pictures: RGB) -> Tensor:
         image = torch.from_numpy(pictures).to(self.device).permute(0, 3, 1, 2)
         return image.float().div_(127.5).sub_(1).contiguous(memory_format=torch.channels_last)
 
     def _log(self, parts: dict[str, Tensor], report: Callable[[Report], None], writer: Any) -> None:
         losses = {name: float(part) for name, part in parts.items()}
-        broken = [name for name, value in losses.items() if not math.isfinite(value)]
-        if broken:
-            raise TrainingError(
-                f"The {broken[0]} loss became {losses[broken[0]]} at {self.done.images_seen:,} images. "
-                "The last checkpoint is kept; lower optimizer.generator_lr in a new run."
-            )
         images = self.done.images_seen - self.started_at
         speed = images / max(self.done.seconds - self.started_seconds, 1e-9)
         progress = self.budget.progress(self.done)

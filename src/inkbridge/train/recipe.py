@@ -110,6 +110,8 @@ class Recipe:
         self.device, self.num_styles = device, num_styles
         self._adversarial, self._optimizing = config.losses, config.optimizer
         self._augmentations = config.augmentations
+        self.lr_factor = 1.0
+        """By which all learning rates are multiplied: less than 1 once training broke."""
         self.generator = make_generator(config.generator, num_styles)
         self.discriminator = make_discriminator(config.discriminator, num_styles, judged_channels)
         self.optimizer_g, self.optimizer_d = (
@@ -234,7 +236,7 @@ class Recipe:
             verdict.loss_d.backward(inputs=list(verdict.discriminator.parameters()), retain_graph=True)
             if config.penalty_weight and (images_seen // batch) % config.penalty_every == 0:
                 (config.penalty_weight * config.penalty_every * verdict.penalise(rng)).backward()
-        set_lrs(self.optimizer_g, self.optimizer_d, self._optimizing, progress, images_seen)
+        set_lrs(self.optimizer_g, self.optimizer_d, self._optimizing, progress, images_seen, self.lr_factor)
         self.optimizer_g.step()
         self.optimizer_d.step()
         decay = ema_decay(images_seen, batch, self._optimizing.ema_half_life)

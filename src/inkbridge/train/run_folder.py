@@ -4,6 +4,7 @@ RUN/config.json        every setting, as resolved, and the folders it was starte
 RUN/checkpoint.pt      the latest state, replaced atomically
 RUN/log.jsonl          one line of losses and speed every few seconds
 RUN/quality.jsonl      one line for each style and point of the quality curve
+RUN/health.jsonl       one line for each time that something went wrong
 RUN/samples/*.jpg      content | result | nearest style picture
 RUN/tensorboard/       the same numbers for TensorBoard
 RUN/cache/             decoded pictures
@@ -31,6 +32,7 @@ class RunFolder:
         self.config = path / "config.json"
         self.log = path / "log.jsonl"
         self.quality = path / "quality.jsonl"
+        self.health = path / "health.jsonl"
         self.samples = path / "samples"
         self.tensorboard = path / "tensorboard"
         self.cache = path / "cache"
@@ -79,6 +81,10 @@ class RunFolder:
     def append_quality(self, entry: dict[str, Any]) -> None:
         """Add a line to the quality curve."""
         _append(self.quality, entry)
+
+    def append_health(self, entry: dict[str, Any]) -> None:
+        """Add a line on what went wrong; unlike the others it stays when training goes back."""
+        _append(self.health, entry)
 
     def cut_logs(self, images_seen: int) -> None:
         """Drop lines written after the checkpoint that training goes on from."""
