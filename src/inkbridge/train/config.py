@@ -22,6 +22,7 @@ from inkbridge.train.adversarial import ADVERSARIAL
 from inkbridge.train.augment import AUGMENTATIONS
 from inkbridge.train.data import DataConfig
 from inkbridge.train.networks import DISCRIMINATORS, GENERATORS
+from inkbridge.train.networks.discriminator import LEAST_SIDE
 from inkbridge.train.networks.published import UNet
 from inkbridge.train.optimizers import OPTIMIZERS
 from inkbridge.train.recipe import GanConfig
@@ -53,6 +54,13 @@ class TrainConfig:
     model: GanConfig = field(default_factory=CutConfig)
     """The recipe's settings; in files and on the command line they have no prefix."""
 
+
+COUNTS = {
+    *("batch", "projection", "data.minimum", "discriminator.num_scales", "discriminator.width"),
+    *("encoder.width", "generator.body", "generator.style_dim", "generator.width"),
+    *("losses.content_places", "losses.penalty_every"),
+}
+"""Settings of which there must be one at least; the other numbers may be 0."""
 
 SIZES = {"tiny": 16, "small": 32, "base": 64}
 """Channels of the first layer of generator and discriminator, by --size: small is the size of the default
@@ -139,6 +147,14 @@ def _field_names(kind: type, prefix: str) -> Iterator[str]:
             yield prefix + entry.name
 
 
+def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
 def _parse_assignment(text: str) -> dict[str, Any]:
     name, equals, value = text.partition("=")
     if not equals or not name.strip():
@@ -163,15 +179,7 @@ def _merge(into: dict[str, Any], update: dict[str, Any]) -> None:
 def _check_names(values: dict[str, Any], origin: str, known: list[str]) -> None:
     tables = {name.rsplit(".", 1)[0] for name in known if "." in name}
 
-    def walk(table: dict[str, Any], prefix: str) -> Iterator[str]:
-        for key, value in table.items():
-            name = prefix + key
-            if isinstance(value, dict) and value:
-                yield from walk(value, name + ".")
-            else:
-                yield name
-
-    for name in walk(values, ""):
+    for name, _ in _flat(values):
         if name not in known:
             near = difflib.get_close_matches(name, [*known, *tables], 1, 0.5)
             hint = f" Did you mean {near[0]}?" if near else ""
@@ -184,9 +192,11 @@ def _check_values(config: TrainConfig, origin: str) -> None:
             raise ConfigError(f"{name} = {value!r} cannot be used: it must be {what}. ({origin})")
 
     data, model = config.data, config.model
-    require(config.model.batch >= 1, "batch", config.model.batch, "at least 1")
-    require(config.seed >= 0, "seed", config.seed, "0 or more")
-    require(config.evaluate_every >= 0, "evaluate_every", config.evaluate_every, "0 or more")
+    for name, value in _flat(to_dict(config)):
+        if isinstance(value, int | float):
+            require(0 <= value < math.inf, name, value, "a number, 0 or more")
+        if name in COUNTS:
+            require(value >= 1, name, value, "at least 1")
     choices = ("auto", "float32", "bfloat16")
     require(config.precision in choices, "precision", config.precision, f"one of {', '.join(choices)}")
     # 48: the coarsest level of the texture loss still has one 5 x 5 patch.
@@ -194,21 +204,13 @@ def _check_values(config: TrainConfig, origin: str) -> None:
     require(good_crop, "data.crop", data.crop, "a multiple of 16 and at least 48")
     require(0 <= data.trim < 0.5, "data.trim", data.trim, "at least 0 and below 0.5")
     require(0 <= data.hold_back < 1, "data.hold_back", data.hold_back, "at least 0 and below 1")
-    require(data.minimum >= 1, "data.minimum", data.minimum, "at least 1")
     for name in ("content_scale", "style_scale"):
         low, high = getattr(data, name)
         require(0 < low <= high, f"data.{name}", [low, high], "two positive numbers, smaller first")
-    for name, size in (
-        ("generator.width", model.generator.width),
-        ("generator.body", model.generator.body),
-        ("discriminator.width", model.discriminator.width),
-        ("discriminator.num_scales", model.discriminator.num_scales),
-        ("losses.penalty_every", model.losses.penalty_every),
-    ):
-        require(size >= 1, name, size, "at least 1")
-    for name, weight in dataclasses.asdict(model.losses).items():
-        if name.endswith("_weight"):
-            require(0 <= weight < math.inf, f"losses.{name}", weight, "a number, 0 or more")
+    optimizer = model.optimizer
+    good_betas = all(0 <= beta < 1 for beta in optimizer.betas)
+    require(good_betas, "optimizer.betas", list(optimizer.betas), "two numbers, at least 0 and below 1")
+    require(optimizer.decay_from <= 1, "optimizer.decay_from", optimizer.decay_from, "from 0 to 1")
     side = model.discriminator.side
     require(side >= 16 and side % 16 == 0, "discriminator.side", side, "a multiple of 16")
     choices_of: tuple[tuple[Collection[str], str, str], ...] = (
@@ -232,6 +234,12 @@ def _check_together(config: TrainConfig, origin: str) -> None:
         raise ConfigError(
             f"data.crop = {config.data.crop} cannot be used with generator.kind = 'unet256': it must be a "
             f"multiple of {UNet.multiple}. ({origin})"
+        )
+    most = int(math.log2(config.data.crop / LEAST_SIDE)) + 1
+    if model.discriminator.kind == "multi-scale" and model.discriminator.num_scales > most:
+        raise ConfigError(
+            f"discriminator.num_scales = {model.discriminator.num_scales} cannot be used with data.crop = "
+            f"{config.data.crop}: at most {most}. ({origin})"
         )
     if RECIPES[config.recipe].many_styles:
         for name, value, only in (

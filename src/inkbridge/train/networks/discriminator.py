@@ -16,6 +16,9 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from inkbridge.train.networks.generator import start_relu
 
+LEAST_SIDE = 16
+"""Pixels that the coarsest resolution of multi-scale needs."""
+
 
 @dataclass
 class DiscriminatorConfig:
@@ -39,9 +42,9 @@ class DiscriminatorConfig:
 class ScaleDiscriminator(nn.Module):
     """One resolution: three 4 x 4 convolutions of stride 2 and a 3 x 3 one to one channel for each style.
 
-    Input N x 2 channels x H x W, H and W at least 16: the picture in [-1, 1] and its fine detail; output N
-    x 1 x H/8 x W/8 logits (without a style those of all), each looking at 38 x 38 pixels, and the activations
-    at 1/4 and 1/8.
+    Input N x 2 channels x H x W, H and W at least `LEAST_SIDE`: the picture in [-1, 1] and its fine detail;
+    output N x 1 x H/8 x W/8 logits (without a style those of all), each looking at 38 x 38 pixels, and the
+    activations at 1/4 and 1/8.
     """
 
     def __init__(self, width: int, normalised: bool, num_styles: int, channels: int) -> None:
