@@ -38,6 +38,7 @@ def export(
     data
         One sentence on the pictures it was trained on.
     """
+    from inkbridge.cli.progress import bar
     from inkbridge.errors import MissingExtraError
 
     try:
@@ -50,9 +51,20 @@ def export(
     def distance(results: list[RGB], pictures: list[RGB]) -> float:
         return sum(StyleDistance(pictures).of(results))
 
-    info = export_run(
-        run, out, name=name, title=title, license=license, data=data, distance=distance, say=print
-    )
+    said: list[str] = []
+    with bar("choosing looks") as advance:
+        info = export_run(
+            run,
+            out,
+            name=name,
+            title=title,
+            license=license,
+            data=data,
+            distance=distance,
+            say=said.append,
+            advance=advance,
+        )
+    print(*said, sep="\n", end="\n" if said else "")
     difference = info.measured["largest_difference_from_pytorch"]
     print(
         f"{out}: {out.stat().st_size / 1e6:.1f} MB, style '{info.styles[0].name}', "

@@ -50,13 +50,14 @@ def export_run(
     measured: dict[str, Any] | None = None,
     distance: Distance | None = None,
     say: Callable[[str], None] = lambda _: None,
+    advance: Callable[[float, float], None] = lambda done, total: None,
 ) -> PackInfo:
     """Write the run's averaged generator as a style pack and return what the pack says of itself.
 
     `name` is what people will type (default: from the title). With a `distance`, and a style encoder, each
     style is by name the look of its pictures that is painted most faithfully (`inkbridge.train.looks`); `say`
-    tells which. Raises TrainingError when the run has no checkpoint, or when the exported generator differs
-    from the trained one.
+    tells which, `advance(done, total)` how far that is. Raises TrainingError when the run has no checkpoint,
+    or when the exported generator differs from the trained one.
     """
     run = RunFolder(run_dir)
     state = read_checkpoint(run.checkpoint)
@@ -102,18 +103,24 @@ def export_run(
     )
     file = PackFile(info, model, encoder, _preview(run), license)
     if distance is not None and encoder is not None:
-        _choose_looks(file, run, names, distance, say)
+        _choose_looks(file, run, names, distance, say, advance)
     write_pack(out, file)
     return info
 
 
 def _choose_looks(
-    file: PackFile, run: RunFolder, names: list[str], distance: Distance, say: Callable[[str], None]
+    file: PackFile,
+    run: RunFolder,
+    names: list[str],
+    distance: Distance,
+    say: Callable[[str], None],
+    advance: Callable[[float, float], None],
 ) -> None:
     pack = StylePack(file, file.info.title)
     contents = cached_pictures(run.cache, "content")
-    for entry, name in zip(file.info.styles, names, strict=True):
-        pictures = cached_pictures(run.cache, "style", name)
+    found = [cached_pictures(run.cache, "style", name) for name in names]
+    done, total = 0, sum(len(pictures) for pictures in found)
+    for entry, pictures in zip(file.info.styles, found, strict=True):
         if not (pictures and contents):
             say(f"{entry.name}: its pictures are gone from {run.cache}, so it stays as it was learned.")
             continue
@@ -122,6 +129,8 @@ def _choose_looks(
             entry.code = [round(float(value), 6) for value in code[0]]
             file.info.provenance[f"look_{entry.name}"] = f"of {num} of its {len(pictures)} pictures"
             say(f"{entry.name}: the look of {num} of its {len(pictures)} pictures, painted most faithfully.")
+        done += len(pictures)
+        advance(done, total)
 
 
 def to_title(name: str) -> str:
