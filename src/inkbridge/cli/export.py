@@ -21,7 +21,7 @@ def export(
     license: str = "",
     data: str = "",
 ) -> None:
-    """Make a style pack of a training run.
+    """Make a style pack of a training run. Of a style with several looks it takes the one painted best.
 
     Parameters
     ----------
