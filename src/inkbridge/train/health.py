@@ -53,7 +53,7 @@ def go_back(
     recipe.lr_factor = 0.5**at.setbacks
     run.cut_logs(at.images_seen)
     sentence = (
-        f"{found}: learning rates or loss weights are too high for these pictures. Gone back to "
+        f"{found}, most often because learning rates or loss weights are too high. Gone back to "
         f"{at.images_seen:,} images, on at half the learning rates ({at.setbacks} of {MOST_SETBACKS} times)."
     )
     run.append_health({"images_seen": at.images_seen, "sign": "not-finite", "said": sentence})
