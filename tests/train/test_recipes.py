@@ -108,8 +108,8 @@ def held_back():
 def test_300_updates_bring_unseen_pictures_nearer_to_the_style(name, loss, two_domains, held_back, tmp_path):
     settings = [f"recipe={name}", f"losses.adversarial={loss}", *QUICK, *OWN[name], *WITH_LOSS.get(loss, [])]
     config = load_config(None, settings)
-    # A loss that is no number ends training with an error.
     assert train(*two_domains, tmp_path / "run", config, Budget(images=600))
+    assert not (tmp_path / "run" / "health.jsonl").exists()  # no loss or weight was no number
     recipe = RECIPES[name](config.model, torch.device("cpu"))
     restore_checkpoint(tmp_path / "run" / "checkpoint.pt", recipe)
     unseen, distance = held_back
