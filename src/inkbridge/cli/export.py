@@ -52,7 +52,7 @@ def export(
         return sum(StyleDistance(pictures).of(results))
 
     said: list[str] = []
-    with bar("choosing looks") as advance:
+    with bar("exporting") as advance:
         info = export_run(
             run,
             out,

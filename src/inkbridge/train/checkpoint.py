@@ -29,6 +29,11 @@ class Progress:
     setbacks: int = 0
     """Times that training broke and went back, each at half the learning rates (`inkbridge.train.health`)."""
 
+    @property
+    def lr_factor(self) -> float:
+        """By which learning rates are multiplied from here on."""
+        return 0.5**self.setbacks
+
 
 def save_checkpoint(path: Path, recipe: Recipe, progress: Progress) -> None:
     """Write networks, optimizers and progress, atomically."""
@@ -57,7 +62,7 @@ def restore_checkpoint(path: Path, recipe: Recipe) -> Progress:
             "Start in a new folder."
         ) from None
     progress = Progress(**state["progress"])
-    recipe.lr_factor = 0.5**progress.setbacks
+    recipe.lr_factor = progress.lr_factor
     return progress
 
 

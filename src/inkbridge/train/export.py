@@ -122,7 +122,7 @@ def _choose_looks(
     done, total = 0, sum(len(pictures) for pictures in found)
     for entry, pictures in zip(file.info.styles, found, strict=True):
         if not (pictures and contents):
-            say(f"{entry.name}: its pictures are gone from {run.cache}, so it stays as it was learned.")
+            say(f"{entry.name}: pictures are gone from '{run.cache}', so it stays as it was learned.")
             continue
         code, num = choose_look(pack, np.array([entry.code], np.float32), pictures, contents, distance)
         if num < len(pictures):

@@ -50,7 +50,7 @@ def go_back(
         )
     at.seconds, at.setbacks = done.seconds, done.setbacks + 1
     save_checkpoint(run.checkpoint, recipe, at)
-    recipe.lr_factor = 0.5**at.setbacks
+    recipe.lr_factor = at.lr_factor
     run.cut_logs(at.images_seen)
     sentence = (
         f"{found}, most often because learning rates or loss weights are too high. Gone back to "
