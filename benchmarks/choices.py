@@ -54,7 +54,11 @@ VARIANTS: dict[str, list[str]] = {
     "augmentation: adaptive": ["adaptive=true", 'augmentations=["resample", "translate", "cutout"]'],
     "no redrawing": ["losses.redraw_weight=0"],
     "no affinity": ["losses.affinity_weight=0"],
+    "affinity 4": ["losses.affinity_weight=4"],
     "no self-similarity": ["losses.similarity_weight=0"],
+    "content 0.3": ["losses.content_weight=0.3"],
+    "content 10": ["losses.content_weight=10"],
+    "contents not faded": ["fade=false"],
 }
 
 

@@ -7,7 +7,7 @@ import torch
 from conftest import TINY, made_picture
 from inkbridge.train import losses
 from inkbridge.train.adversarial import ADVERSARIAL
-from inkbridge.train.augment import augment, disguise
+from inkbridge.train.augment import augment, disguise, fade
 from inkbridge.train.config import load_config
 from inkbridge.train.networks.generator import draw_grain
 from inkbridge.train.parts import with_disguised
@@ -70,7 +70,7 @@ def test_one_update_has_the_gradients_of_two_separate_ones(recipe):
     )  # 100 / 2: no R1 penalty
 
     rng = torch.Generator().manual_seed(0)
-    content, _ = with_disguised(content, style, reference.config.losses.redraw_weight, rng)
+    content, _ = with_disguised(fade(content, rng), style, reference.config.losses.redraw_weight, rng)
     result = reference.generator(content, reference.generator.styles, draw_grain(content, rng)).detach()
     fake = reference.discriminator(augment(result, reference.config.augmentations, rng))[0]
     real = reference.discriminator(augment(style, reference.config.augmentations, rng))[0]
@@ -117,6 +117,7 @@ def test_a_style_picture_in_disguise_is_redrawn_better_and_better():
     others = ("adversarial", "content", "texture", "activation", "affinity", "similarity")
     off = [f"losses.{name}_weight=0" for name in others]
     torch.manual_seed(0)
+    off.append("fade=false")
     settings = [*TINY, *off, "losses.redraw_weight=20", "optimizer.name=adam", "optimizer.generator_lr=3e-3"]
     recipe = Cut(load_config(None, settings).model, torch.device("cpu"))
     contents = made_batch(4)
@@ -133,6 +134,24 @@ def test_a_style_picture_in_disguise_is_redrawn_better_and_better():
         parts = recipe.update(contents, styles, Choice(), 0.1, seen, torch.Generator().manual_seed(seen))[1]
     assert "redraw" in parts
     assert apart() < 0.7 * before
+
+
+@pytest.mark.parametrize("settings", [[], ["fade=false"]])
+def test_contents_are_painted_in_another_light_each_time_unless_told_not_to(settings):
+    torch.manual_seed(0)
+    still = ["optimizer.generator_lr=0", "losses.redraw_weight=0", "precision=float32"]
+    recipe = Cut(load_config(None, [*TINY, *still, *settings]).model, torch.device("cpu"))
+    torch.nn.init.zeros_(recipe.generator.surface.to_rgb.weight)  # grain, the other thing that is drawn
+    content = made_batch(2)
+    painted = [
+        recipe.update(content, batch(2), Choice(), 0.1, 4, torch.Generator().manual_seed(seed))[0]
+        for seed in (0, 1)
+    ]
+    with torch.no_grad():
+        as_they_are = recipe.generator(content, recipe.generator.styles)
+    alike = [torch.allclose(result, as_they_are, atol=1e-5) for result in painted]
+    assert alike == ([True, True] if settings else [False, False])
+    assert torch.allclose(*painted, atol=1e-5) == bool(settings)
 
 
 def test_without_redrawing_and_for_a_single_picture_all_contents_are_painted():

@@ -6,7 +6,7 @@ from PIL import Image
 
 from conftest import made_picture
 from inkbridge.errors import DataError
-from inkbridge.train.augment import augment, cutout, disguise, resample, translate
+from inkbridge.train.augment import augment, cutout, disguise, fade, resample, translate
 from inkbridge.train.data import Crops, DataConfig, load_pictures, median_short_side
 from inkbridge.train.schedule import ema_decay, ramp, warm_up
 
@@ -168,6 +168,31 @@ def test_a_style_picture_in_disguise_has_the_contents_colours_and_less_detail():
     assert fine[1] < 0.8 * fine[0]
     plain = disguise(torch.full_like(style, 0.5), content, rng)  # a picture of one colour divides by nothing
     assert plain.isfinite().all()
+
+
+def test_faded_contents_are_paler_on_the_whole_and_otherwise_the_same():
+    import torch
+
+    rng = torch.Generator().manual_seed(0)
+    content = 0.4 * torch.rand(1, 3, 8, 8, generator=rng).expand(400, 3, 8, 8) - 0.2
+    faded = fade(content, rng)
+
+    def gray(pictures):
+        return pictures.mean(1, keepdim=True)
+
+    contrast = gray(faded).std((1, 2, 3)) / gray(content).std((1, 2, 3))
+    saturation = (faded - gray(faded)).std((1, 2, 3)) / (content - gray(content)).std((1, 2, 3)) / contrast
+    for factor, low, middle, high in ((contrast, 0.545, 0.84, 1.30), (saturation, 0.29, 0.71, 1.69)):
+        assert low < factor.min() < 0.75 * middle
+        assert 1.25 * middle < factor.max() < high
+        assert factor.log().mean().exp().item() == pytest.approx(middle, rel=0.1)
+    shift = (faded - content).mean((1, 2, 3))
+    assert 0.15 < shift.max() < 0.201
+    assert -0.201 < shift.min() < -0.15
+    # What was lighter is lighter still.
+    order = gray(content)[0].flatten().argsort()
+    assert (gray(faded).flatten(1)[:, order].diff(dim=1) >= -1e-6).all()
+    assert fade(torch.ones(20, 3, 8, 8), rng).max() <= 1
 
 
 def test_schedules():

@@ -104,7 +104,7 @@ def _learn(
     data = DataConfig(crop=config.crop)
     style_crops = Crops(pictures, "style", data, config.seed)
     content_crops = Crops(contents(), "content", data, config.seed)
-    memories = Memory(32), Memory(32), Memory(32)
+    memories = Memory(32), Memory(32)
     optimizer = torch.optim.Adam([code], lr=config.lr, betas=(0.9, 0.99))
     start, done, progress = time.monotonic(), 0, 0.0
     while progress < 1.0:
@@ -114,7 +114,7 @@ def _learn(
         for group in optimizer.param_groups:
             group["lr"] = config.lr * ramp(progress, 0.3, 1.0, 0.02)
         result, keys = generator.with_features(content, code, draw_grain(content, rng))
-        texture = texture_loss(result, content, style, memories, rng)
+        texture = texture_loss(result, style, memories, rng)
         loss = texture + config.content_weight * _content_loss(generator, keys, result, rng)
         optimizer.zero_grad()
         loss.backward()
@@ -135,8 +135,8 @@ def contents() -> list[RGB]:
 
 
 def _content_loss(generator: Generator, keys: list[Tensor], result: Tensor, rng: torch.Generator) -> Tensor:
-    """Patch-contrastive loss on the features themselves: a pack carries no projection heads."""
-    queries = generator.features(result)
+    """Patch-contrastive loss on the two deeper features themselves: a pack carries no projection heads."""
+    queries, keys = generator.features(result)[1:], keys[1:]
     positions = sample_positions(queries, 64, rng)
     parts = []
     for query, key, position in zip(queries, keys, positions, strict=True):

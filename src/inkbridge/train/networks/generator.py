@@ -157,7 +157,7 @@ class Generator(nn.Module):
         for conv in convs:
             start_relu(conv)
         self.encoder = nn.ModuleList(convs)
-        self.feature_channels = [2 * width, body]
+        self.feature_channels = [width, 2 * width, body]
         """Channels of each of `features`."""
         self.blocks = nn.ModuleList([ResidualBlock(body, dim) for _ in range(config.num_blocks)])
         self.up1 = ModulatedConv(body, 2 * width, dim)
@@ -170,19 +170,21 @@ class Generator(nn.Module):
         self.surface = Surface(dim)
 
     def forward(self, image: Tensor, style: Tensor, grain: Tensor | None = None) -> Tensor:
-        quarter, deep = self._encode(image)
+        _, quarter, deep = self.features(image)
         return self._decode(quarter, deep, style, grain)
 
     def with_features(
         self, image: Tensor, style: Tensor, grain: Tensor | None = None
     ) -> tuple[Tensor, list[Tensor]]:
         """The result and `features(image)`, for the price of the result."""
-        quarter, deep = self._encode(image)
-        return self._decode(quarter, deep, style, grain), [quarter, deep]
+        half, quarter, deep = self.features(image)
+        return self._decode(quarter, deep, style, grain), [half, quarter, deep]
 
     def features(self, image: Tensor) -> list[Tensor]:
-        """What the content loss compares: the encoder's activations at 1/4 and at 1/8."""
-        return list(self._encode(image))
+        """What the content loss compares: the encoder's activations at 1/2, 1/4 and 1/8 of the resolution."""
+        half = _act(self.encoder[0](F.pixel_unshuffle(image, 2)))
+        quarter = _act(self.encoder[1](half))
+        return [half, quarter, _act(self.encoder[2](quarter))]
 
     @torch.no_grad()
     def frozen(self) -> Generator:
@@ -198,11 +200,6 @@ class Generator(nn.Module):
         num_blocks = len(self.blocks)
         at_full, at_half, at_quarter, at_eighth = 3, 2 * 4, 4 * (3 + 2 * num_blocks), 8 * (3 + 2 * num_blocks)
         return at_full + at_half + at_quarter + at_eighth
-
-    def _encode(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        half = _act(self.encoder[0](F.pixel_unshuffle(image, 2)))
-        quarter = _act(self.encoder[1](half))
-        return quarter, _act(self.encoder[2](quarter))
 
     def _decode(self, quarter: Tensor, deep: Tensor, style: Tensor, grain: Tensor | None) -> Tensor:
         for block in self.blocks:

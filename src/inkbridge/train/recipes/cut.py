@@ -5,7 +5,8 @@ each place still shows what it showed; a sliced Wasserstein term that pulls pale
 quickly; the same distance between the discriminator's activations, which carries its opinion on whole
 distributions of patches; affinity, against halos; self-similarity, for hues; redrawing: half of the
 pictures of an update are no contents but style pictures in disguise, with the colours of contents and
-without their finest lines, and those are to be painted as they were.
+without their finest lines, and those are to be painted as they were. Contents are shown in another light
+each time, so that contrast and colour of a result are the style's and not theirs.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor
 
 from inkbridge.train import losses
+from inkbridge.train.augment import fade
 from inkbridge.train.memory import Memory
 from inkbridge.train.networks.generator import draw_grain
 from inkbridge.train.networks.projection import ProjectionHeads
@@ -27,7 +29,7 @@ from inkbridge.train.recipe import AdversarialConfig, Choice, GanConfig, Recipe
 class LossConfig(AdversarialConfig):
     """Weights of the generator's losses."""
 
-    content_weight: float = 0.3
+    content_weight: float = 3.0
     """Weight of the patch-contrastive loss."""
     content_places: int = 128
     """Places compared per feature map."""
@@ -38,7 +40,7 @@ class LossConfig(AdversarialConfig):
     memory: int = 16
     """Pictures of each side that the texture distance remembers: results are asked for the palette of that
     many style pictures together, not each pair of results for that of a pair."""
-    affinity_weight: float = 4.0
+    affinity_weight: float = 1.0
     """Weight of the affinity loss: what is of one colour in the content stays of one colour."""
     similarity_weight: float = 1.0
     """Weight of self-similarity: what is of two colours in the content stays of two."""
@@ -55,6 +57,8 @@ class CutConfig(GanConfig):
     augmentations: tuple[str, ...] = ("resample",)
     projection: int = 128
     """Numbers in the vectors that the patch-contrastive loss compares."""
+    fade: bool = True
+    """Whether contents are shown in another light each time, mostly a paler one (`augment.fade`)."""
 
 
 class Cut(Recipe):
@@ -68,12 +72,9 @@ class Cut(Recipe):
         self.config = config
         self.heads = ProjectionHeads(self.generator.feature_channels, config.projection)
         self.taught_with_generator("heads", self.heads)
-        self.result_memory, self.style_memory, self.content_memory = (
-            Memory(config.losses.memory) for _ in range(3)
-        )
+        self.result_memory, self.style_memory = Memory(config.losses.memory), Memory(config.losses.memory)
         self.keep("result_memory", self.result_memory)
         self.keep("style_memory", self.style_memory)
-        self.keep("content_memory", self.content_memory)
 
     def update(
         self,
@@ -86,6 +87,7 @@ class Cut(Recipe):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """One step of all networks; returns (results, loss parts)."""
         config, code = self.config.losses, self.generator.styles
+        content = fade(content, rng) if self.config.fade else content
         content, num = with_disguised(content, style, config.redraw_weight, rng)
         result, keys = self.generator.with_features(content, code, draw_grain(content, rng))
         painted, keys = result[:num], [key[:num] for key in keys]
@@ -100,8 +102,7 @@ class Cut(Recipe):
             parts["activation"] = losses.sliced_activations(verdict.activations, verdict.wanted, rng)
             loss = loss + config.activation_weight * parts["activation"]
         if config.texture_weight:
-            memories = self.result_memory, self.style_memory, self.content_memory
-            parts["texture"] = texture_loss(painted, content[:num], style, memories, rng)
+            parts["texture"] = texture_loss(painted, style, (self.result_memory, self.style_memory), rng)
             loss = loss + config.texture_weight * parts["texture"]
         if config.affinity_weight:
             parts["affinity"] = losses.affinity(painted, content[:num])

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from inkbridge.train import losses
+from inkbridge.train.augment import fade
 from inkbridge.train.memory import Memory
 from inkbridge.train.networks.encoder import EncoderConfig, StyleEncoder
 from inkbridge.train.networks.generator import draw_grain
@@ -32,7 +33,6 @@ from inkbridge.train.recipes.cut import CutConfig, LossConfig
 class MultistyleLossConfig(LossConfig):
     """Weights of the generator's and of the encoder's losses."""
 
-    affinity_weight: float = 5.0
     style_weight: float = 4.0
     """Weight of |E(result) - code|, the style reconstruction, in each result by itself."""
     anchor_weight: float = 0.5
@@ -68,10 +68,8 @@ class Multistyle(Recipe):
         self.encoder_ema = self.averaged("encoder_ema", self.encoder)
         self.result_memories = nn.ModuleList([Memory(config.losses.memory) for _ in range(num_styles)])
         self.style_memories = nn.ModuleList([Memory(config.losses.memory) for _ in range(num_styles)])
-        self.content_memory = Memory(config.losses.memory)
         self.keep("result_memories", self.result_memories)
         self.keep("style_memories", self.style_memories)
-        self.keep("content_memory", self.content_memory)
 
     def choose(self, seed: int, num_updates: int) -> Choice:
         """Each style once a round, in a new order, however many pictures it has."""
@@ -104,6 +102,7 @@ class Multistyle(Recipe):
             code = learned.lerp(self.generator.styles[choice.fused_with], choice.share)
             judged_as = torch.zeros(self.num_styles, device=content.device)
             judged_as[choice.style], judged_as[choice.fused_with] = 1 - choice.share, choice.share
+        content = fade(content, rng) if self.config.fade else content
         num = len(content)
         if choice.fused_with is None:
             content, num = with_disguised(content, style, config.redraw_weight, rng)
@@ -115,7 +114,7 @@ class Multistyle(Recipe):
             "adversarial": verdict.loss_g,
             "content": content_loss(self.generator, self.heads, keys, painted, config.content_places, rng),
             "activation": losses.sliced_activations(verdict.activations, verdict.wanted, rng),
-            "texture": self._texture_loss(painted, content[:num], style, choice, rng),
+            "texture": self._texture_loss(painted, style, choice, rng),
             "style": self._style_loss(result, code),
             "anchor": (read - learned.detach()).abs().mean(),
         }
@@ -144,17 +143,15 @@ class Multistyle(Recipe):
         read = torch.func.functional_call(self.encoder, weights, (result,))
         return (read - code.detach()).abs().mean()
 
-    def _texture_loss(
-        self, result: Tensor, content: Tensor, style: Tensor, choice: Choice, rng: torch.Generator
-    ) -> Tensor:
+    def _texture_loss(self, result: Tensor, style: Tensor, choice: Choice, rng: torch.Generator) -> Tensor:
         if choice.from_one_picture:  # the example alone is the target
-            return texture_loss(result, content, style, (Memory(0), Memory(0), self.content_memory), rng)
+            return texture_loss(result, style, (Memory(0), Memory(0)), rng)
         results, styles = self._memories(choice.style)
         fusion = None
         if choice.fused_with is not None:
             second_results, second_styles = self._memories(choice.fused_with)
             fusion = losses.Fusion(second_styles.levels(), second_results.levels(), choice.share)
-        return texture_loss(result, content, style, (results, styles, self.content_memory), rng, fusion)
+        return texture_loss(result, style, (results, styles), rng, fusion)
 
     def _memories(self, style: int) -> tuple[Memory, Memory]:
         results, styles = self.result_memories[style], self.style_memories[style]
