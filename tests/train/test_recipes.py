@@ -381,6 +381,15 @@ class TestCost:
             train(*two_domains, tmp_path / "large", config, Budget(images=2))
         assert not (tmp_path / "large" / "config.json").exists()
 
+    @pytest.mark.parametrize(
+        "setting", ["generator.width=20000", "generator.body=200000", "discriminator.width=20000"]
+    )
+    def test_networks_larger_than_the_machine_are_one_sentence(self, setting, two_domains, tmp_path):
+        config = load_config(None, ["recipe=cut", setting])
+        with pytest.raises(ConfigError, match=r"The networks would need about .* GB.*Lower generator\.width"):
+            train(*two_domains, tmp_path / "run", config, Budget(images=2))
+        assert not (tmp_path / "run" / "config.json").exists()
+
 
 def test_the_command_line_takes_recipe_and_size(two_domains, tmp_path):
     run = tmp_path / "run"

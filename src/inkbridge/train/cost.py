@@ -16,6 +16,7 @@ from inkbridge.train.config import TrainConfig
 from inkbridge.train.networks.generator import draw_grain
 from inkbridge.train.networks.published import UNet
 from inkbridge.train.recipe import Recipe
+from inkbridge.train.recipes import RECIPES
 
 LEAST_CROP = 48
 UNDER_WAY = 1.5
@@ -45,25 +46,38 @@ class Cost:
         )
 
 
+def build(config: TrainConfig, num_styles: int, device: torch.device) -> Recipe:
+    """The recipe with its networks, as the seed makes them.
+
+    Raises ConfigError, before anything is allocated, for networks larger than the memory that is free.
+    """
+    make, meta = RECIPES[config.recipe], torch.device("meta")
+    with meta:
+        memory = _state(make(config.model, meta, num_styles))
+    free = _free_memory(device)
+    if memory > free:
+        sizes = config.model.generator, config.model.discriminator
+        raise ConfigError(
+            f"The networks would need about {memory / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are "
+            f"free. Lower generator.width (= {sizes[0].width}), generator.body (= {sizes[0].body}) or "
+            f"discriminator.width (= {sizes[1].width}), or take a smaller --size."
+        )
+    torch.manual_seed(config.seed)
+    return make(config.model, device, num_styles)
+
+
 def measure_cost(recipe: Recipe, config: TrainConfig, device: torch.device) -> Cost:
     """Count, and time two updates of a copy of the recipe.
 
     Raises ConfigError before anything large is allocated when an update needs more memory than is free.
     """
     least = UNet.multiple if isinstance(recipe.generator, UNet) else LEAST_CROP
-    learned = [p for opt in recipe.optimizers().values() for g in opt.param_groups for p in g["params"]]
-    state = sum(
-        tensor.numel() * tensor.element_size()
-        for module in recipe.modules().values()
-        for tensor in [*module.parameters(), *module.buffers()]
-    )
-    state += 3 * sum(p.numel() * p.element_size() for p in learned)  # gradient and two moments
     num = min(config.model.batch, 2)
     kept = _Kept()
     with torch.autograd.graph.saved_tensors_hooks(kept.pack, lambda tensor: tensor):
         _update(copy.deepcopy(recipe), config, device, num, least, with_penalty=True)
     growth = (config.model.batch / num) * (config.data.crop / least) ** 2
-    memory = state + int(UNDER_WAY * kept.bytes * growth)
+    memory = _state(recipe) + int(UNDER_WAY * kept.bytes * growth)
     free = _free_memory(device)
     if memory > free:
         raise ConfigError(
@@ -78,11 +92,21 @@ def measure_cost(recipe: Recipe, config: TrainConfig, device: torch.device) -> C
     seconds = time.perf_counter() - start
     return Cost(
         sum(p.numel() for p in recipe.generator.parameters()),
-        sum(p.numel() for p in learned),
+        sum(p.numel() for p in _learned(recipe)),
         _operations(trial, device, least),
         memory,
         config.model.batch / seconds,
     )
+
+
+def _learned(recipe: Recipe) -> list[nn.Parameter]:
+    return [p for opt in recipe.optimizers().values() for g in opt.param_groups for p in g["params"]]
+
+
+def _state(recipe: Recipe) -> int:
+    """Bytes of networks, gradients and the two moments that an optimizer keeps."""
+    kept = [t for m in recipe.modules().values() for t in [*m.parameters(), *m.buffers()]]
+    return sum(t.numel() * t.element_size() for t in [*kept, *(3 * _learned(recipe))])
 
 
 class _Kept:

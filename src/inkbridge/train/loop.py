@@ -20,12 +20,11 @@ from torch import Tensor
 from inkbridge.images import RGB, find_pictures
 from inkbridge.train.checkpoint import Progress, restore_checkpoint, save_checkpoint
 from inkbridge.train.config import TrainConfig, from_dict
-from inkbridge.train.cost import measure_cost
+from inkbridge.train.cost import build, measure_cost
 from inkbridge.train.data import Crops, PictureSet
 from inkbridge.train.from_pack import start_from
 from inkbridge.train.health import go_back, what_broke
 from inkbridge.train.recipe import Recipe
-from inkbridge.train.recipes import RECIPES
 from inkbridge.train.run_folder import RunFolder
 from inkbridge.train.samples import choose, choose_unseen, painted, write_samples
 from inkbridge.train.settle import load_sides, settle_config, sources, tell_data
@@ -89,8 +88,7 @@ def train(
         folders = {"": styles} if isinstance(styles, Path) else dict(styles)
         settled, is_new = settle_config(run, config, content_dir, folders, place)
         config = from_dict(settled, str(run.config))
-        torch.manual_seed(config.seed)
-        recipe = RECIPES[config.recipe](config.model, place, len(folders))
+        recipe = build(config, len(folders), place)
         for folder in (content_dir, *folders.values()):
             find_pictures(folder)  # says at once what it cannot find
         if is_new:
