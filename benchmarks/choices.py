@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -69,16 +70,18 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=4000)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--shard", default="0/1")
+    parser.add_argument("--only", action="append", choices=VARIANTS, help="these variants alone")
     parser.add_argument("--set", action="append", default=[], help="a setting of every run")
     arguments = parser.parse_args()
+    names = arguments.only or list(VARIANTS)
     shard, num_shards = map(int, arguments.shard.split("/"))
-    jobs = [(name, seed) for seed in range(arguments.seeds) for name in VARIANTS]
+    jobs = [(name, seed) for seed in range(arguments.seeds) for name in names]
     for i, (name, seed) in enumerate(jobs):
         if i % num_shards == shard:
             figures = measured(arguments, name, seed)
             print(f"{name}, seed {seed}: {figures}", flush=True)
     if num_shards == 1:
-        print(table(arguments))
+        print(table(arguments, names))
 
 
 def folder_of(out: Path, name: str, seed: int) -> Path:
@@ -114,9 +117,9 @@ def figures(distance: StyleDistance, contents: list[RGB], results: list[RGB]) ->
     }
 
 
-def table(arguments: argparse.Namespace) -> str:
+def table(arguments: argparse.Namespace, names: Sequence[str]) -> str:
     lines = ["| | distance | edges |", "|---|---|---|"]
-    for name in VARIANTS:
+    for name in names:
         runs = [measured(arguments, name, seed) for seed in range(arguments.seeds)]
         distances = [sum(run["distance"]) for run in runs]
         edges = [run["edges"][0] for run in runs]

@@ -53,7 +53,7 @@ class Plain(Cut):
         )
         loss = loss + weights.activation_weight * losses.sliced_activations(activations, wanted, rng)
         loss = loss + weights.texture_weight * texture_loss(
-            result, style, (self.result_memory, self.style_memory), rng
+            result, content, style, (self.result_memory, self.style_memory, self.content_memory), rng
         )
         self.optimizer_g.zero_grad()
         loss.backward()

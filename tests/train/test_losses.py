@@ -186,3 +186,20 @@ def test_redrawing_is_of_lines_not_of_the_palette():
     assert losses.redraw(style, style).item() == 0
     assert losses.redraw(other_colours, style).item() < 1e-6
     assert losses.redraw(blurred, style).item() > 0.1
+
+
+@pytest.mark.parametrize(("in_contents", "expected"), [(0.05, 0.1), (0.15, 0.15), (0.5, 0.2)])
+def test_style_patches_are_as_empty_as_contents_within_limits(in_contents, expected):
+    """A tenth of the style is empty: never less of it, as much as in the contents, at most twice as much."""
+    style = torch.full((1000,), 0.1)
+    style[torch.randperm(1000, generator=torch.Generator().manual_seed(0))[:100]] = 0.005
+    content = torch.full((400,), 0.1)
+    content[: round(400 * in_contents)] = 0.001
+    chosen = style[losses.as_empty(style, content)]
+    assert len(chosen) == len(style)
+    assert (chosen < 0.01).float().mean().item() == pytest.approx(expected, abs=0.01)
+
+
+def test_a_style_that_leaves_nothing_empty_stays_so():
+    style, content = torch.linspace(0.05, 0.2, 100), torch.zeros(50)
+    assert torch.equal(losses.as_empty(style, content), torch.arange(100))

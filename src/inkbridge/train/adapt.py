@@ -104,7 +104,7 @@ def _learn(
     data = DataConfig(crop=config.crop)
     style_crops = Crops(pictures, "style", data, config.seed)
     content_crops = Crops(contents(), "content", data, config.seed)
-    memories = Memory(32), Memory(32)
+    memories = Memory(32), Memory(32), Memory(32)
     optimizer = torch.optim.Adam([code], lr=config.lr, betas=(0.9, 0.99))
     start, done, progress = time.monotonic(), 0, 0.0
     while progress < 1.0:
@@ -114,7 +114,7 @@ def _learn(
         for group in optimizer.param_groups:
             group["lr"] = config.lr * ramp(progress, 0.3, 1.0, 0.02)
         result, keys = generator.with_features(content, code, draw_grain(content, rng))
-        texture = texture_loss(result, style, memories, rng)
+        texture = texture_loss(result, content, style, memories, rng)
         loss = texture + config.content_weight * _content_loss(generator, keys, result, rng)
         optimizer.zero_grad()
         loss.backward()

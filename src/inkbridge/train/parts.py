@@ -12,8 +12,8 @@ from inkbridge.train.networks import AnyGenerator
 from inkbridge.train.networks.projection import ProjectionHeads, sample_positions
 from inkbridge.train.recipe import mean
 
-Memories = tuple[Memory, Memory]
-"""Of results and of style pictures."""
+Memories = tuple[Memory, Memory, Memory]
+"""Of results, of style pictures and of contents."""
 
 
 def with_disguised(
@@ -53,6 +53,7 @@ def contrast(
 
 def texture_loss(
     result: Tensor,
+    content: Tensor,
     style: Tensor,
     memories: Memories,
     rng: torch.Generator,
@@ -63,14 +64,17 @@ def texture_loss(
     Results of a fusion are not remembered. Patches are of 5 x 5 pixels, at the coarsest level of one: colours
     alone, of whose three dimensions 40 directions leave little to chance.
     """
-    results, styles = memories
+    results, styles, contents = memories
     levels = losses.laplacian_pyramid(result, 4)
     with torch.no_grad():
         styles.add(losses.laplacian_pyramid(style, 4))
+        contents.add(losses.laplacian_pyramid(content, 4))
     directions = [
         losses.random_directions(3 * side * side, 40, rng).to(result.device) for side in (5, 5, 5, 1)
     ]
-    loss = losses.sliced_wasserstein(levels, styles.levels(), directions, rng, results.levels(), fused_with)
+    loss = losses.sliced_wasserstein(
+        levels, styles.levels(), directions, rng, results.levels(), fused_with, contents.levels()
+    )
     if fused_with is None:
         results.add(levels)
     return loss

@@ -72,9 +72,12 @@ class Cut(Recipe):
         self.config = config
         self.heads = ProjectionHeads(self.generator.feature_channels, config.projection)
         self.taught_with_generator("heads", self.heads)
-        self.result_memory, self.style_memory = Memory(config.losses.memory), Memory(config.losses.memory)
+        self.result_memory, self.style_memory, self.content_memory = (
+            Memory(config.losses.memory) for _ in range(3)
+        )
         self.keep("result_memory", self.result_memory)
         self.keep("style_memory", self.style_memory)
+        self.keep("content_memory", self.content_memory)
 
     def update(
         self,
@@ -102,7 +105,8 @@ class Cut(Recipe):
             parts["activation"] = losses.sliced_activations(verdict.activations, verdict.wanted, rng)
             loss = loss + config.activation_weight * parts["activation"]
         if config.texture_weight:
-            parts["texture"] = texture_loss(painted, style, (self.result_memory, self.style_memory), rng)
+            memories = self.result_memory, self.style_memory, self.content_memory
+            parts["texture"] = texture_loss(painted, content[:num], style, memories, rng)
             loss = loss + config.texture_weight * parts["texture"]
         if config.affinity_weight:
             parts["affinity"] = losses.affinity(painted, content[:num])

@@ -68,8 +68,10 @@ class Multistyle(Recipe):
         self.encoder_ema = self.averaged("encoder_ema", self.encoder)
         self.result_memories = nn.ModuleList([Memory(config.losses.memory) for _ in range(num_styles)])
         self.style_memories = nn.ModuleList([Memory(config.losses.memory) for _ in range(num_styles)])
+        self.content_memory = Memory(config.losses.memory)
         self.keep("result_memories", self.result_memories)
         self.keep("style_memories", self.style_memories)
+        self.keep("content_memory", self.content_memory)
 
     def choose(self, seed: int, num_updates: int) -> Choice:
         """Each style once a round, in a new order, however many pictures it has."""
@@ -114,7 +116,7 @@ class Multistyle(Recipe):
             "adversarial": verdict.loss_g,
             "content": content_loss(self.generator, self.heads, keys, painted, config.content_places, rng),
             "activation": losses.sliced_activations(verdict.activations, verdict.wanted, rng),
-            "texture": self._texture_loss(painted, style, choice, rng),
+            "texture": self._texture_loss(painted, content[:num], style, choice, rng),
             "style": self._style_loss(result, code),
             "anchor": (read - learned.detach()).abs().mean(),
         }
@@ -143,15 +145,17 @@ class Multistyle(Recipe):
         read = torch.func.functional_call(self.encoder, weights, (result,))
         return (read - code.detach()).abs().mean()
 
-    def _texture_loss(self, result: Tensor, style: Tensor, choice: Choice, rng: torch.Generator) -> Tensor:
+    def _texture_loss(
+        self, result: Tensor, content: Tensor, style: Tensor, choice: Choice, rng: torch.Generator
+    ) -> Tensor:
         if choice.from_one_picture:  # the example alone is the target
-            return texture_loss(result, style, (Memory(0), Memory(0)), rng)
+            return texture_loss(result, content, style, (Memory(0), Memory(0), self.content_memory), rng)
         results, styles = self._memories(choice.style)
         fusion = None
         if choice.fused_with is not None:
             second_results, second_styles = self._memories(choice.fused_with)
             fusion = losses.Fusion(second_styles.levels(), second_results.levels(), choice.share)
-        return texture_loss(result, style, (results, styles), rng, fusion)
+        return texture_loss(result, content, style, (results, styles, self.content_memory), rng, fusion)
 
     def _memories(self, style: int) -> tuple[Memory, Memory]:
         results, styles = self.result_memories[style], self.style_memories[style]
