@@ -13,6 +13,7 @@ from inkbridge.train.networks.generator import draw_grain
 from inkbridge.train.parts import with_disguised
 from inkbridge.train.recipe import Choice
 from inkbridge.train.recipes.cut import Cut
+from inkbridge.train.recipes.multistyle import Multistyle
 
 
 @pytest.fixture
@@ -137,10 +138,12 @@ def test_a_style_picture_in_disguise_is_redrawn_better_and_better():
 
 
 @pytest.mark.parametrize("settings", [[], ["fade=false"]])
-def test_contents_are_painted_in_another_light_each_time_unless_told_not_to(settings):
+@pytest.mark.parametrize("kind", [Cut, Multistyle])
+def test_contents_are_painted_in_another_light_each_time_unless_told_not_to(kind, settings):
     torch.manual_seed(0)
     still = ["optimizer.generator_lr=0", "losses.redraw_weight=0", "precision=float32"]
-    recipe = Cut(load_config(None, [*TINY, *still, *settings]).model, torch.device("cpu"))
+    config = load_config(None, [f"recipe={kind.name}", *TINY, *still, *settings])
+    recipe = kind(config.model, torch.device("cpu"))
     torch.nn.init.zeros_(recipe.generator.surface.to_rgb.weight)  # grain, the other thing that is drawn
     content = made_batch(2)
     painted = [

@@ -44,11 +44,14 @@ def cutout(image: Tensor, rng: torch.Generator, ratio: float = 0.4) -> Tensor:
 def colour(image: Tensor, rng: torch.Generator) -> Tensor:
     """Another brightness (by up to 0.5), saturation (0 to 2 times) and contrast (0.5 to 1.5 times)."""
     brightness, saturation, contrast = torch.rand(3, len(image), 1, 1, 1, generator=rng).to(image.device)
-    image = image + (brightness - 0.5)
+    return _in_light(image, brightness - 0.5, 2 * saturation, contrast + 0.5)
+
+
+def _in_light(image: Tensor, brightness: Tensor, saturation: Tensor, contrast: Tensor) -> Tensor:
     gray = image.mean(1, keepdim=True)
-    image = gray + (image - gray) * (2 * saturation)
+    image = gray + (image - gray) * saturation
     mean = image.mean((1, 2, 3), keepdim=True)
-    return mean + (image - mean) * (contrast + 0.5)
+    return mean + (image - mean) * contrast + brightness
 
 
 def resample(
@@ -84,12 +87,9 @@ def fade(content: Tensor, rng: torch.Generator) -> Tensor:
     contents as they are had a little less contrast and colour than the style, and of gray ones half its
     colour.
     """
-    saturation, contrast, brightness = torch.rand(3, len(content), 1, 1, 1, generator=rng).to(content.device)
-    gray = content.mean(1, keepdim=True)
-    faded = gray + (content - gray) * 2 ** (2.5 * saturation - 1.75)
-    mean = faded.mean((1, 2, 3), keepdim=True)
-    faded = mean + (faded - mean) * 2 ** (1.25 * contrast - 0.875) + 0.4 * brightness - 0.2
-    return faded.clamp(-1, 1)
+    brightness, saturation, contrast = torch.rand(3, len(content), 1, 1, 1, generator=rng).to(content.device)
+    light = 0.4 * brightness - 0.2, 2 ** (2.5 * saturation - 1.75), 2 ** (1.25 * contrast - 0.875)
+    return _in_light(content, *light).clamp(-1, 1)
 
 
 def disguise(style: Tensor, content: Tensor, rng: torch.Generator, most: float = 2.3) -> Tensor:
