@@ -9,6 +9,7 @@ in units of the reference set's spread on that level.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 import numpy as np
@@ -74,6 +75,12 @@ class PatchSample:
             rows = self._rng.integers(0, windows.shape[0], each)
             columns = self._rng.integers(0, windows.shape[1], each)
             found.append(windows[rows, columns].reshape(each, -1).astype(np.float32))
+
+    def without(self, index: int) -> PatchSample:
+        """The sample as it would be without the picture that was added at `index`."""
+        rest = copy.copy(self)
+        rest._found = [found[:index] + found[index + 1 :] for found in self._found]
+        return rest
 
     def levels(self) -> list[npt.NDArray[np.float32]]:
         """The patches of each level, finest first: num x 147. Raises ValueError when no picture was added."""

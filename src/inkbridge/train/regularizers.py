@@ -49,7 +49,7 @@ PENALTIES: dict[str, Callable[[Judge, Tensor, Tensor, torch.Generator], Tensor]]
 
 def _between(real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
     share = torch.rand(len(real), 1, 1, 1, generator=rng).to(real.device)
-    return fake.detach().lerp(real, share)
+    return fake.detach().to(real.dtype).lerp(real, share)
 
 
 def _squared_gradient(judge: Judge, pictures: Tensor) -> Tensor:
