@@ -23,9 +23,10 @@ from inkbridge.images import RGB, read_picture
 from inkbridge.metrics.distribution import StyleDistance
 from inkbridge.metrics.evaluation import style_floor
 from inkbridge.metrics.similarity import edge_correlation
+from inkbridge.train.budget import Budget
 from inkbridge.train.checkpoint import restore_checkpoint
 from inkbridge.train.config import load_config
-from inkbridge.train.loop import Budget, train
+from inkbridge.train.loop import train
 from inkbridge.train.recipes import RECIPES
 from inkbridge.train.samples import choose_unseen, painted
 from inkbridge.train.settle import load_sides

@@ -7,10 +7,11 @@ from PIL import Image
 import inkbridge
 from conftest import TINY, made_picture, run_inkbridge
 from inkbridge.errors import ConfigError, PackError
+from inkbridge.train.budget import Budget
 from inkbridge.train.checkpoint import read_checkpoint
 from inkbridge.train.config import load_config
 from inkbridge.train.export import export_run
-from inkbridge.train.loop import Budget, train
+from inkbridge.train.loop import train
 
 # A rate at which two updates change nothing to be seen.
 STILL = [

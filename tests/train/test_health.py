@@ -7,11 +7,12 @@ import torch
 
 from conftest import TINY, run_inkbridge
 from inkbridge.errors import TrainingError
+from inkbridge.train.budget import Budget
 from inkbridge.train.checkpoint import read_checkpoint, restore_checkpoint
 from inkbridge.train.config import load_config
 from inkbridge.train.export import export_run
 from inkbridge.train.health import MOST_SETBACKS
-from inkbridge.train.loop import Budget, train
+from inkbridge.train.loop import train
 from inkbridge.train.optimizers import generator_lr
 from inkbridge.train.recipes.cut import Cut
 

@@ -10,11 +10,12 @@ import inkbridge
 from conftest import TINY, made_picture, run_inkbridge, tinting_pack
 from inkbridge.metrics.distribution import StyleDistance
 from inkbridge.pack import StylePack
+from inkbridge.train.budget import Budget
 from inkbridge.train.checkpoint import read_checkpoint
 from inkbridge.train.config import load_config
 from inkbridge.train.export import export_run
 from inkbridge.train.looks import choose_look, k_means
-from inkbridge.train.loop import Budget, train
+from inkbridge.train.loop import train
 
 BLUE, YELLOW = (-0.5, -0.3, 0.4), (0.5, 0.3, -0.4)
 MEAN = np.zeros((1, 4), np.float32)

@@ -12,13 +12,14 @@ from conftest import TINY, equal, made_picture, run_inkbridge
 from inkbridge.errors import ConfigError, DataError, PackError
 from inkbridge.images import read_picture
 from inkbridge.metrics.distribution import StyleDistance
-from inkbridge.metrics.evaluation import quality
+from inkbridge.metrics.quality import QualityMeter
 from inkbridge.train import loop
 from inkbridge.train.adapt import adapt
+from inkbridge.train.budget import Budget
 from inkbridge.train.checkpoint import read_checkpoint
 from inkbridge.train.config import load_config
 from inkbridge.train.export import export_run
-from inkbridge.train.loop import Budget, train
+from inkbridge.train.loop import train
 from inkbridge.train.recipe import Choice
 from inkbridge.train.recipes.multistyle import Multistyle
 
@@ -279,9 +280,9 @@ def test_the_quality_curve_has_a_line_for_each_style_and_goes_on_after_a_stop(in
         if report.images_seen == 10:
             signal.raise_signal(signal.SIGINT)
 
-    assert train(*inks, whole, config, Budget(images=16), measure=quality)
-    assert not train(*inks, parts, config, Budget(images=16), stop_at_10, measure=quality)
-    assert train(*inks, parts, config, Budget(images=16), measure=quality)
+    assert train(*inks, whole, config, Budget(images=16), measure=QualityMeter)
+    assert not train(*inks, parts, config, Budget(images=16), stop_at_10, measure=QualityMeter)
+    assert train(*inks, parts, config, Budget(images=16), measure=QualityMeter)
     lines = (whole / "quality.jsonl").read_text()
     assert (parts / "quality.jsonl").read_text() == lines
     entries = [json.loads(line) for line in lines.splitlines()]

@@ -17,11 +17,12 @@ from inkbridge.metrics.distribution import StyleDistance
 from inkbridge.train import recipes
 from inkbridge.train.adversarial import ADVERSARIAL
 from inkbridge.train.augment import AdaptiveProbability, augment
+from inkbridge.train.budget import Budget
 from inkbridge.train.checkpoint import read_checkpoint, restore_checkpoint
 from inkbridge.train.config import load_config
 from inkbridge.train.cost import measure_cost
 from inkbridge.train.export import export_run
-from inkbridge.train.loop import Budget, train
+from inkbridge.train.loop import train
 from inkbridge.train.memory import History
 from inkbridge.train.recipe import Choice
 from inkbridge.train.recipes import RECIPES

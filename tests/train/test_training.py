@@ -21,9 +21,10 @@ from inkbridge.errors import ConfigError, DataError, TrainingError
 from inkbridge.metrics.distribution import StyleDistance
 from inkbridge.tiling import grain
 from inkbridge.train import loop
+from inkbridge.train.budget import Budget
 from inkbridge.train.config import load_config
 from inkbridge.train.export import compare, export_run, to_onnx
-from inkbridge.train.loop import Budget, train
+from inkbridge.train.loop import train
 from inkbridge.train.networks.generator import Generator, GeneratorConfig
 
 

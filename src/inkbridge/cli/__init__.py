@@ -18,6 +18,7 @@ app = App(
 app.command("inkbridge.cli.apply:apply")
 app.command("inkbridge.cli.styles:styles")
 app.command("inkbridge.cli.train:train")
+app.command("inkbridge.cli.watch:watch")
 app.command("inkbridge.cli.export:export")
 app.command("inkbridge.cli.adapt:adapt")
 app.command("inkbridge.cli.compare:compare")

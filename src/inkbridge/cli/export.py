@@ -20,6 +20,7 @@ def export(
     title: str | None = None,
     license: str = "",
     data: str = "",
+    last: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
     """Make a style pack of a training run. Of a style with several looks it takes the one painted best.
 
@@ -37,6 +38,8 @@ def export(
         Licence text to put into the pack.
     data
         One sentence on the pictures it was trained on.
+    last
+        Take the state of the end of training instead of the best moment that was measured.
     """
     from inkbridge.cli.progress import bar
     from inkbridge.errors import MissingExtraError
@@ -60,12 +63,15 @@ def export(
             title=title,
             license=license,
             data=data,
+            last=last,
             distance=distance,
             say=said.append,
             advance=advance,
         )
     print(*said, sep="\n", end="\n" if said else "")
     difference = info.measured["largest_difference_from_pytorch"]
+    seen = info.provenance["images_seen"]
+    print(f"The state after {seen:,} images{', the last' if last else ''}.")
     print(
         f"{out}: {out.stat().st_size / 1e6:.1f} MB, style '{info.styles[0].name}', "
         f"within {difference:.1e} of PyTorch. Try it: inkbridge apply photo.jpg --style {out} -o out.jpg"

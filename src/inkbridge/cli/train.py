@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 if TYPE_CHECKING:
-    from inkbridge.train.loop import Report
+    from inkbridge.train.budget import Report
 
 
 def train(
@@ -27,6 +27,7 @@ def train(
     set: Annotated[list[str] | None, Parameter(negative=())] = None,
     minutes: float | None = None,
     images: int | None = None,
+    until_good: Annotated[bool, Parameter(negative=())] = False,
     device: str | None = None,
 ) -> int:
     """Train a generator that paints the content in one style or many. The same command goes on later.
@@ -53,6 +54,8 @@ def train(
         Train for this long (default 60).
     images
         Train on this many images instead.
+    until_good
+        Stop before that when more training does not help any longer.
     device
         cpu, cuda, ... (default: cuda if there is one).
     """
@@ -60,15 +63,15 @@ def train(
 
     if minutes is not None and images is not None:
         raise ConfigError("Give --minutes or --images, not both.")
-    if min(minutes or 1, images or 1) <= 0:
+    if any(value is not None and value <= 0 for value in (minutes, images)):
         raise ConfigError("--minutes and --images must be more than 0.")
     try:
         import torch  # noqa: F401
     except ImportError:
         raise MissingExtraError("Training", "train") from None
-    from inkbridge.metrics.evaluation import quality
+    from inkbridge.metrics.quality import QualityMeter
+    from inkbridge.train.budget import Budget
     from inkbridge.train.config import load_config
-    from inkbridge.train.loop import Budget
     from inkbridge.train.loop import train as run_training
 
     styles = _style_folders(style)
@@ -78,10 +81,12 @@ def train(
         *([f"recipe={json.dumps(recipe)}"] if recipe else []),
     ]
     settings = load_config(config, assignments, "cut" if isinstance(styles, Path) else "multistyle", size)
-    budget = Budget(images=images) if images is not None else Budget(minutes=minutes or 60.0)
+    if images is None:
+        minutes = minutes or 60.0
+    budget = Budget(images, minutes, until_good)
     with _Display() as display:
         finished = run_training(
-            content, styles, out, settings, budget, display.show, display.say, device, quality
+            content, styles, out, settings, budget, display.show, display.say, device, QualityMeter
         )
     if not finished:
         print(f"Stopped; saved in {out}. The same command goes on from here.")

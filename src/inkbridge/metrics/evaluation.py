@@ -194,20 +194,6 @@ def evaluate(
     )
 
 
-def quality(contents: Sequence[RGB], results: Sequence[RGB], styles: Sequence[RGB]) -> dict[str, float]:
-    """The two numbers of a quality curve: "covered" (of the way to the style) and "edges" (of the content).
-
-    A quick version of `evaluate` for a generator in training. 0 covered when content is as near as the floor.
-    """
-    distance = StyleDistance(styles, patches=PATCHES_OF_ONE * 2)
-    before, after, floor = (
-        sum(x) for x in (distance.of(contents), distance.of(results), style_floor(styles))
-    )
-    edges = [edge_correlation(a, b) for a, b in zip(contents, results, strict=True)]
-    covered = (before - after) / (before - floor) if before > floor else 0.0
-    return {"covered": covered, "edges": float(np.mean(edges))}
-
-
 def style_floor(pictures: Sequence[RGB]) -> list[float]:
     """Distance of one half of the pictures from the other for each level, mean over random halves.
 

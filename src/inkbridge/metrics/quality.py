@@ -31,7 +31,7 @@ class QualityMeter:
         self._before = self._of_all_and_all_but_each(contents)
         self._layouts = Layouts(styles)
 
-    def of(self, results: Sequence[RGB]) -> list[dict[str, float]]:
+    def __call__(self, results: Sequence[RGB]) -> list[dict[str, float]]:
         """Figures of all pictures, then, if there are several, of all but the first, all but the second ...
 
         "covered": share of the way from the contents to the style, 0 when contents are as near as style

@@ -37,11 +37,18 @@ class Progress:
 
 def save_checkpoint(path: Path, recipe: Recipe, progress: Progress) -> None:
     """Write networks, optimizers and progress, atomically."""
-    state = {
-        "progress": vars(progress),
-        "modules": {name: module.state_dict() for name, module in recipe.modules().items()},
-        "optimizers": {name: opt.state_dict() for name, opt in recipe.optimizers().items()},
-    }
+    save_state(
+        path,
+        {
+            "progress": vars(progress),
+            "modules": {name: module.state_dict() for name, module in recipe.modules().items()},
+            "optimizers": {name: opt.state_dict() for name, opt in recipe.optimizers().items()},
+        },
+    )
+
+
+def save_state(path: Path, state: dict[str, Any]) -> None:
+    """Write tensors and plain values by name, atomically."""
     # Through memory: torch turns a full disk into an error of its own that names no file.
     buffer = io.BytesIO()
     torch.save(state, buffer)

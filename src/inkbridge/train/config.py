@@ -44,10 +44,11 @@ class TrainConfig:
     seed: int = 0
     precision: str = "auto"
     """float32, bfloat16, or auto: whichever a short measurement on this machine finds faster."""
-    sample_every: int = 2000
-    """Images between sample grids."""
-    evaluate_every: int = 10_000
-    """Images between points of the quality curve (quality.jsonl); 0 for none."""
+    sample_every: int | None = None
+    """Images between sample grids; by default as many as take two minutes here; 0 for the last alone."""
+    evaluate_every: int | None = None
+    """Images between moments that are measured, of which the best is exported; by default as many as take
+    about a minute here; 0 for none: then the last state is exported."""
     checkpoint_seconds: float = 120.0
     """Seconds between checkpoints."""
     data: DataConfig = field(default_factory=DataConfig)

@@ -47,6 +47,7 @@ def export_run(
     title: str | None = None,
     license: str = "",
     data: str = "",
+    last: bool = False,
     measured: dict[str, Any] | None = None,
     distance: Distance | None = None,
     say: Callable[[str], None] = lambda _: None,
@@ -54,13 +55,14 @@ def export_run(
 ) -> PackInfo:
     """Write the run's averaged generator as a style pack and return what the pack says of itself.
 
+    Of a run that was measured it is the one of the best moment, unless the `last` is asked for.
     `name` is what people will type (default: from the title). With a `distance`, and a style encoder, each
     style is by name the look of its pictures that is painted most faithfully (`inkbridge.train.looks`); `say`
     tells which, `advance(done, total)` how far that is. Raises TrainingError when the run has no checkpoint,
     or when the exported generator differs from the trained one.
     """
     run = RunFolder(run_dir)
-    state = read_checkpoint(run.checkpoint)
+    state = read_checkpoint(run.best if run.best.exists() and not last else run.checkpoint)
     config, names = _read_run(run)
     if name is not None and len(names) > 1:
         raise ConfigError(f"--name {name}: this run has {len(names)} styles, named when it was started.")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,49 +17,21 @@ import torch
 from torch import Tensor
 
 from inkbridge.images import RGB, find_pictures
+from inkbridge.train.budget import Budget, Report
 from inkbridge.train.checkpoint import Progress, restore_checkpoint, save_checkpoint
 from inkbridge.train.config import TrainConfig, from_dict
 from inkbridge.train.cost import build, measure_cost
 from inkbridge.train.data import Crops, PictureSet
 from inkbridge.train.from_pack import start_from
 from inkbridge.train.health import go_back, what_broke
+from inkbridge.train.moments import Measure, Moments
 from inkbridge.train.recipe import Recipe
 from inkbridge.train.run_folder import RunFolder
-from inkbridge.train.samples import choose, choose_unseen, painted, write_samples
-from inkbridge.train.settle import load_sides, settle_config, sources, tell_data
+from inkbridge.train.samples import choose_unseen, write_samples
+from inkbridge.train.settle import load_sides, settle_config, settle_pace, sources, tell_data
 from inkbridge.train.stopping import stop_requests
 
 LOG_SECONDS = 5.0
-
-Measure = Callable[[list[RGB], list[RGB], list[RGB]], dict[str, float]]
-"""Contents, results and style pictures -> figures by name."""
-NUM_MEASURED_CONTENTS, NUM_MEASURED_STYLES = 8, 24
-
-
-@dataclass
-class Budget:
-    """When training ends: after so many images, or after so many minutes; exactly one is given."""
-
-    images: int | None = None
-    minutes: float | None = None
-
-    def progress(self, done: Progress) -> float:
-        """0 at the start, 1 at the end."""
-        if self.images is not None:
-            return min(done.images_seen / self.images, 1.0)
-        assert self.minutes is not None
-        return min(done.seconds / (60.0 * self.minutes), 1.0)
-
-
-@dataclass
-class Report:
-    """What the loop tells its caller a few times a second."""
-
-    progress: float
-    images_seen: int
-    images_per_second: float
-    seconds_left: float
-    losses: dict[str, float]
 
 
 def train(
@@ -76,9 +47,9 @@ def train(
 ) -> bool:
     """Train in the run folder `out`, going on from its checkpoint if it has one.
 
-    `styles` is one folder of style pictures, or several by the names of their styles. `measure` is asked for
-    the quality of each style every `config.evaluate_every` images.
-    Returns True when the budget is spent, False when it was stopped by Ctrl-C or SIGTERM (a checkpoint
+    `styles` is one folder of style pictures, or several by the names of their styles. With `measure`
+    quality is measured every `config.evaluate_every` images, and the best state kept beside the last.
+    Returns True when training is over, False when it was stopped by Ctrl-C or SIGTERM (a checkpoint
     was saved). Raises DataError, ConfigError or TrainingError.
     """
     run = RunFolder(out)
@@ -92,7 +63,10 @@ def train(
         for folder in (content_dir, *folders.values()):
             find_pictures(folder)  # says at once what it cannot find
         if is_new:
-            say(measure_cost(recipe, config, place).sentence())
+            cost = measure_cost(recipe, config, place)
+            say(cost.sentence())
+            settled = settle_pace(settled, cost.images_per_second)
+            config = from_dict(settled, str(run.config))
         content, style = load_sides(content_dir, folders, config, run.cache)
         if is_new:  # only now: a mistyped folder must not claim the run folder
             run.write_config({**settled, "folders": sources(content_dir, folders)})
@@ -109,7 +83,10 @@ def train(
         run.cut_logs(done.images_seen)
         if not run.checkpoint.exists():  # what a run that breaks at once goes back to
             save_checkpoint(run.checkpoint, recipe, done)
-        loop = _Loop(run, config, budget, recipe, content, style, done, place, measure, say)
+        moments = None
+        if measure is not None and config.evaluate_every:
+            moments = Moments(run, recipe, content, style, measure)
+        loop = _Loop(run, config, budget, recipe, content, style, done, place, moments, say)
         return loop.run_all(report)
     finally:
         run.close()
@@ -128,19 +105,20 @@ class _Loop:
         styles: dict[str, PictureSet],
         done: Progress,
         device: torch.device,
-        measure: Measure | None,
+        moments: Moments | None,
         say: Callable[[str], None],
     ) -> None:
         self.run, self.config, self.budget, self.recipe = run, config, budget, recipe
-        self.names, self.styles = list(styles), list(styles.values())
-        self.done, self.device, self.measure, self.say = done, device, measure, say
+        self.styles, self.done, self.device = list(styles.values()), done, device
+        self.moments, self.say = moments, say
+        self.stands_still = moments is not None and moments.stands_still(done.images_seen)
         self.content_crops = Crops(content.pictures, "content", config.data, config.seed)
         # Pairs are cropped alike: the same windows as contents.
         side = "content" if recipe.pairs else "style"
         self.style_crops = [
             Crops(style.pictures, side, config.data, config.seed, i) for i, style in enumerate(self.styles)
         ]
-        self.content, self.sample_contents = content, choose_unseen(content)
+        self.sample_contents = choose_unseen(content)
         self.started_at, self.started_seconds = done.images_seen, done.seconds
 
     def run_all(self, report: Callable[[Report], None]) -> bool:
@@ -151,32 +129,41 @@ class _Loop:
         next_sample = self._next(self.config.sample_every)
         next_measured = self._next(self.config.evaluate_every)
         with stop_requests() as stopped:
-            while self.budget.progress(self.done) < 1.0 and not stopped():
+            while not self._is_over() and not stopped():
                 parts = self._update()
                 now = time.perf_counter()
                 self.done.seconds += now - clock
                 clock = now
-                finished = self.budget.progress(self.done) >= 1.0
-                saving = finished or now - last_saved >= self.config.checkpoint_seconds
-                if (saving or now - last_logged >= LOG_SECONDS) and self._went_back(parts):
+                spent = self.budget.progress(self.done) >= 1.0
+                saving = spent or now - last_saved >= self.config.checkpoint_seconds
+                logging = spent or now - last_logged >= LOG_SECONDS
+                measuring = spent or self.done.images_seen >= next_measured
+                if (saving or logging or measuring) and self._went_back(parts):
                     continue
-                if now - last_logged >= LOG_SECONDS or finished:
+                if measuring and self.moments is not None:
+                    next_measured = self._next(self.config.evaluate_every)
+                    self._measure(self.moments, writer)
+                finished = self._is_over()
+                if logging or finished:
                     last_logged = now
                     self._log(parts, report, writer)
                 if self.done.images_seen >= next_sample or finished:
                     next_sample = self._next(self.config.sample_every)
                     name = f"{self.done.images_seen:07d}.jpg"
                     write_samples(self.run.samples / name, self.recipe, self.sample_contents, self.styles)
-                if self.measure is not None and self.done.images_seen >= next_measured:
-                    next_measured = self._next(self.config.evaluate_every)
-                    self._measure(self.measure, writer)
-                if saving:
+                if saving or finished:
                     last_saved = now
                     save_checkpoint(self.run.checkpoint, self.recipe, self.done)
-            if self.budget.progress(self.done) < 1.0 and not self._went_back({}):
+            if not self._is_over() and not self._went_back({}):
                 save_checkpoint(self.run.checkpoint, self.recipe, self.done)
         writer.close()
-        return self.budget.progress(self.done) >= 1.0
+        if self._is_over() and self.moments is not None and self.moments.best >= 0:
+            self.say(self.moments.summary())
+        return self._is_over()
+
+    def _is_over(self) -> bool:
+        good = self.budget.until_good and self.stands_still
+        return good or self.budget.progress(self.done) >= 1.0
 
     def _update(self) -> dict[str, Tensor]:
         config, seen, batch = self.config, self.done.images_seen, self.config.model.batch
@@ -209,11 +196,7 @@ class _Loop:
         images = self.done.images_seen - self.started_at
         speed = images / max(self.done.seconds - self.started_seconds, 1e-9)
         progress = self.budget.progress(self.done)
-        if self.budget.images is not None:
-            left = max(self.budget.images - self.done.images_seen, 0) / max(speed, 1e-9)
-        else:
-            assert self.budget.minutes is not None
-            left = max(60.0 * self.budget.minutes - self.done.seconds, 0.0)
+        left = self.budget.seconds_left(self.done, speed)
         entry = {
             "images_seen": self.done.images_seen,
             "seconds": round(self.done.seconds, 2),
@@ -226,17 +209,15 @@ class _Loop:
             writer.add_scalar(name, value, self.done.images_seen)
         report(Report(progress, self.done.images_seen, speed, left, losses))
 
-    def _measure(self, measure: Measure, writer: Any) -> None:
-        contents = choose_unseen(self.content, NUM_MEASURED_CONTENTS)
-        for i, (name, style) in enumerate(zip(self.names, self.styles, strict=True)):
-            results = [painted(self.recipe, content, i) for content in contents]
-            figures = measure(contents, results, choose(style, NUM_MEASURED_STYLES))
-            rounded = {figure: round(value, 4) for figure, value in figures.items()}
-            self.run.append_quality({"images_seen": self.done.images_seen, "style": name, **rounded})
+    def _measure(self, moments: Moments, writer: Any) -> None:
+        for name, figures in moments.measure(self.done).items():
             for figure, value in figures.items():
                 writer.add_scalar("/".join(filter(None, (figure, name))), value, self.done.images_seen)
+        stood_still, self.stands_still = self.stands_still, moments.stands_still(self.done.images_seen)
+        if self.stands_still and not stood_still:
+            self.say(moments.advice(self.done.images_seen))
 
-    def _next(self, every: int) -> float:
+    def _next(self, every: int | None) -> float:
         """The next multiple of `every` images; never, if that is 0."""
         return (self.done.images_seen // every + 1) * every if every else math.inf
 

@@ -173,6 +173,11 @@ class Recipe:
         self.keep(name, copied)
         return copied
 
+    def averaged_states(self) -> dict[str, dict[str, Tensor]]:
+        """State of the averaged networks, which are what is exported, by name."""
+        averaged = {id(copied) for copied, _ in self._averaged}
+        return {name: module.state_dict() for name, module in self._kept.items() if id(module) in averaged}
+
     def judge(
         self,
         result: Tensor,

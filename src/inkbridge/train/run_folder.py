@@ -2,8 +2,10 @@
 
 RUN/config.json        every setting, as resolved, and the folders it was started with
 RUN/checkpoint.pt      the latest state, replaced atomically
+RUN/best.pt            the averaged networks at the best moment measured, replaced atomically
 RUN/log.jsonl          one line of losses and speed every few seconds
 RUN/quality.jsonl      one line for each style and point of the quality curve
+RUN/quality.png        the quality curve to look at
 RUN/health.jsonl       one line for each time that something went wrong
 RUN/samples/*.jpg      content | result | nearest style picture
 RUN/tensorboard/       the same numbers for TensorBoard
@@ -29,9 +31,11 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.checkpoint = path / "checkpoint.pt"
+        self.best = path / "best.pt"
         self.config = path / "config.json"
         self.log = path / "log.jsonl"
         self.quality = path / "quality.jsonl"
+        self.curve = path / "quality.png"
         self.health = path / "health.jsonl"
         self.samples = path / "samples"
         self.tensorboard = path / "tensorboard"
@@ -82,6 +86,18 @@ class RunFolder:
         """Add a line to the quality curve."""
         _append(self.quality, entry)
 
+    def read_log(self) -> list[dict[str, Any]]:
+        """The lines of the log."""
+        return _read(self.log)
+
+    def read_quality(self) -> list[dict[str, Any]]:
+        """The lines of the quality curve; none for a run that was never measured."""
+        return _read(self.quality)
+
+    def read_health(self) -> list[dict[str, Any]]:
+        """What went wrong, a line each time."""
+        return _read(self.health)
+
     def append_health(self, entry: dict[str, Any]) -> None:
         """Add a line on what went wrong; unlike the others it stays when training goes back."""
         _append(self.health, entry)
@@ -101,13 +117,19 @@ def _append(log: Path, entry: dict[str, Any]) -> None:
         raise TrainingError(f"{log} cannot be written: {error.strerror}.") from None
 
 
-def _cut(log: Path, images_seen: int) -> None:
-    kept = []
+def _read(log: Path) -> list[dict[str, Any]]:
+    if not log.exists():
+        return []
+    found = []
     for line in log.read_text(encoding="utf-8").splitlines():
         try:
-            if json.loads(line)["images_seen"] <= images_seen:
-                kept.append(line)
+            found.append(json.loads(line))
         except json.JSONDecodeError:
-            break  # the line that a kill cut short is the last one
+            break  # the line that a kill cut short, or is still being written, is the last one
+    return found
+
+
+def _cut(log: Path, images_seen: int) -> None:
+    kept = [json.dumps(line) for line in _read(log) if line["images_seen"] <= images_seen]
     text = "".join(line + os.linesep for line in kept)
     write_atomically(log, lambda file: file.write(text.encode()))

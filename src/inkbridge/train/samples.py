@@ -21,13 +21,13 @@ GAP = 6
 def choose_unseen(pictures: PictureSet, num: int = 6) -> list[RGB]:
     """Square pictures that training never sees, if enough were held back; else ones that it sees."""
     chosen = [read_picture(path).rgb for path in pictures.held_back[:num]]
-    return [_square(picture) for picture in chosen] if len(chosen) >= min(num, 4) else choose(pictures, num)
+    return [square(picture) for picture in chosen] if len(chosen) >= min(num, 4) else choose(pictures, num)
 
 
 def choose(pictures: PictureSet, num: int) -> list[RGB]:
     """Up to `num` square training pictures, spread over the folder."""
     step = max(len(pictures.pictures) // num, 1)
-    return [_square(picture) for picture in pictures.pictures[::step][:num]]
+    return [square(picture) for picture in pictures.pictures[::step][:num]]
 
 
 def write_samples(path: Path, recipe: Recipe, contents: list[RGB], styles: list[PictureSet]) -> None:
@@ -47,7 +47,7 @@ def write_samples(path: Path, recipe: Recipe, contents: list[RGB], styles: list[
 
 def _many_styles(recipe: Recipe, contents: list[RGB], styles: list[PictureSet]) -> RGB:
     white = np.full((SIDE, SIDE, 3), 255, np.uint8)
-    rows = [[white, *(_square(style.pictures[0]) for style in styles)]]
+    rows = [[white, *(square(style.pictures[0]) for style in styles)]]
     rows += [[content, *(painted(recipe, content, i) for i in range(len(styles)))] for content in contents]
     step = SIDE + GAP
     sheet = np.full((len(rows) * step + GAP, len(rows[0]) * step + GAP, 3), 255, np.uint8)
@@ -69,7 +69,7 @@ def painted(recipe: Recipe, content: RGB, style: int) -> RGB:
 
 
 def _one_style(recipe: Recipe, contents: list[RGB], style: PictureSet) -> RGB:
-    styles = [_square(picture) for picture in style.pictures[:200]]
+    styles = [square(picture) for picture in style.pictures[:200]]
     thumbnails = np.stack([_thumbnail(picture) for picture in styles])
     cells = []
     for content in contents:
@@ -86,7 +86,8 @@ def _one_style(recipe: Recipe, contents: list[RGB], style: PictureSet) -> RGB:
     return sheet
 
 
-def _square(picture: RGB) -> RGB:
+def square(picture: RGB) -> RGB:
+    """The middle of a picture, at SIDE x SIDE pixels."""
     image = Image.fromarray(picture)
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2

@@ -16,6 +16,10 @@ from inkbridge.train.precision import resolve_precision
 from inkbridge.train.recipes import RECIPES
 from inkbridge.train.run_folder import RunFolder
 
+LEFT_OPEN = {"precision": "auto", "sample_every": None, "evaluate_every": None}
+"""What is settled by a measurement on this machine when a run starts."""
+SAMPLE_SECONDS, EVALUATE_SECONDS = 120.0, 60.0
+
 
 def settle_config(
     run: RunFolder,
@@ -38,8 +42,9 @@ def settle_config(
             f"'{run.path}' was started with other folders. Give the same ones or another --out."
         )
     wanted["title"] = config.title or recorded["title"]
-    if config.precision == "auto":
-        wanted["precision"] = recorded["precision"]
+    for name, left_open in LEFT_OPEN.items():
+        if wanted[name] == left_open:
+            wanted[name] = recorded[name]
     differing = [name for name in recorded if recorded[name] != wanted[name]]
     if differing:
         raise ConfigError(
@@ -47,6 +52,17 @@ def settle_config(
             "Give the same ones to go on, or another --out."
         )
     return recorded, False
+
+
+def settle_pace(settled: dict[str, Any], images_per_second: float) -> dict[str, Any]:
+    """The settings with numbers of images, of two digits, between samples and between measured moments."""
+    seconds = {"sample_every": SAMPLE_SECONDS, "evaluate_every": EVALUATE_SECONDS}
+    paced = {
+        name: max(int(float(f"{images_per_second * wait:.1e}")), 1)
+        for name, wait in seconds.items()
+        if settled[name] is None
+    }
+    return settled | paced
 
 
 def load_sides(

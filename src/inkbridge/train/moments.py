@@ -1,0 +1,158 @@
+"""The best moment: how good the averaged generator is now and then, its best state, and when to stop.
+
+GANs do not end where they are best: from few style pictures a long training gets worse again. So the run
+keeps what was best (`RUN/best.pt`), and that is exported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from inkbridge.images import RGB, read_picture
+from inkbridge.train.checkpoint import Progress, read_checkpoint, save_state
+from inkbridge.train.curve import draw_curve
+from inkbridge.train.data import PictureSet
+from inkbridge.train.recipe import Recipe
+from inkbridge.train.run_folder import RunFolder
+from inkbridge.train.samples import choose, choose_unseen, painted, square
+
+Figures = dict[str, float]
+Meter = Callable[[list[RGB]], list[Figures]]
+"""Results -> figures of all of them ("covered", "edges", "repeats"), then of all but each one."""
+Measure = Callable[[list[RGB], list[RGB]], Meter]
+"""Contents and style pictures -> what measures results of those contents in that style."""
+
+NUM_CONTENTS, NUM_STYLES, NUM_UNSEEN_STYLES = 12, 32, 8
+FEWEST = 6
+"""Moments before a run is said to stand still."""
+LEAST_GAIN = 0.01
+"""By which the second half of a run must have raised the score for more training to help."""
+
+
+class Moments:
+    """Measures a run on the contents that it held back, and keeps the best state."""
+
+    def __init__(
+        self,
+        run: RunFolder,
+        recipe: Recipe,
+        content: PictureSet,
+        styles: dict[str, PictureSet],
+        measure: Measure,
+    ) -> None:
+        self._run, self._recipe = run, recipe
+        self._contents = choose_unseen(content, NUM_CONTENTS)
+        self._styles, self._measure = styles, measure
+        self._meters: list[Meter] = []
+        self._scores: dict[int, npt.NDArray[np.float64]] = {}
+        self.best = -1
+        """Images seen at the best moment, -1 before the first."""
+        self._best_score = np.full(1, -np.inf)
+        for line in run.read_quality():
+            if "scores" not in line:  # measured before they were kept
+                continue
+            scores = self._scores.setdefault(line["images_seen"], np.zeros(len(line["scores"])))
+            scores += np.array(line["scores"]) / len(styles)
+        if run.best.exists():
+            state = read_checkpoint(run.best)
+            self.best = state["progress"]["images_seen"]
+            self._best_score = np.array(state["scores"])
+
+    def measure(self, done: Progress) -> dict[str, Figures]:
+        """Paint, measure, write a line of the quality curve for each style, and keep the state if it is best.
+
+        Returns the figures of each style.
+        """
+        if not self._meters:
+            self._meters = [
+                self._measure(self._contents, _pictures(style)) for style in self._styles.values()
+            ]
+        found: dict[str, Figures] = {}
+        scores = []
+        for i, (name, meter) in enumerate(zip(self._styles, self._meters, strict=True)):
+            figures = meter([painted(self._recipe, content, i) for content in self._contents])
+            scores.append([score(some) for some in figures])
+            low, high = interval(np.array(scores[-1]))
+            found[name] = {**figures[0], "score": scores[-1][0], "from": low, "to": high}
+            rounded: dict[str, Any] = {figure: round(value, 4) for figure, value in found[name].items()}
+            self._run.append_quality(
+                {
+                    "images_seen": done.images_seen,
+                    "style": name,
+                    **rounded,
+                    "scores": [round(value, 6) for value in scores[-1]],
+                }
+            )
+        self._scores[done.images_seen] = np.mean(np.round(scores, 6), axis=0)
+        if self._scores[done.images_seen][0] >= self._best_score[0]:  # of equals the later
+            self.best, self._best_score = done.images_seen, self._scores[done.images_seen]
+            save_state(
+                self._run.best,
+                {
+                    "progress": vars(done),
+                    "modules": self._recipe.averaged_states(),
+                    "scores": self._best_score.tolist(),
+                    "figures": {name: figures for name, figures in found.items()},
+                },
+            )
+        draw_curve(self._run, self.best)
+        return found
+
+    def summary(self) -> str:
+        """Which moment was best, and how good."""
+        low, high = interval(self._best_score)
+        return (
+            f"Best measured: after {self.best:,} images, score {self._best_score[0]:.2f} ({low:.2f} to "
+            f"{high:.2f}; of style covered and edges kept, 1 is all). That state will be exported."
+        )
+
+    def advice(self, images_seen: int) -> str:
+        """What to do when a run stands still."""
+        return (
+            f"More training hardly helps any longer: the second half of {images_seen:,} images has raised "
+            f"the score by less than {LEAST_GAIN}. The best state, after {self.best:,} images, is kept and "
+            "will be exported. Stop with Ctrl-C; --until-good stops by itself."
+        )
+
+    def stands_still(self, images_seen: int) -> bool:
+        """Whether the second half of the run so far has brought less than `LEAST_GAIN`.
+
+        Not said before there are `FEWEST` moments, half of them in each half, nor while nothing is reached.
+        """
+        first = [scores for at, scores in self._scores.items() if at <= images_seen / 2]
+        second = [scores for at, scores in self._scores.items() if images_seen / 2 < at <= images_seen]
+        if min(len(first), len(second)) < FEWEST // 2:
+            return False
+        before, after = (max(half, key=lambda scores: scores[0]) for half in (first, second))
+        return bool(after[0] > 0 and after[0] - before[0] < LEAST_GAIN)
+
+
+def score(figures: Figures) -> float:
+    """Style and content in one number: the harmonic mean of the shares covered and kept, 0 to 1.
+
+    0 for a copy of the content, and for a style without the content; as high as both are together.
+    """
+    covered, edges = (min(max(figures[name], 0.0), 1.0) for name in ("covered", "edges"))
+    return 2 * covered * edges / (covered + edges) if covered + edges else 0.0
+
+
+def interval(scores: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """95% interval of the first value, from those without each picture (jackknife; Efron and Stein 1981).
+
+    Given the differences of two moments, that of the difference: both were measured on the same pictures.
+    """
+    value, without = float(scores[0]), scores[1:]
+    if len(without) < 2:
+        return value, value
+    spread = (len(without) - 1) / len(without) * np.square(without - without.mean()).sum()
+    half = 1.96 * float(np.sqrt(spread))
+    return value - half, value + half
+
+
+def _pictures(style: PictureSet) -> list[RGB]:
+    unseen = [square(read_picture(path).rgb) for path in style.held_back[:NUM_UNSEEN_STYLES]]
+    return choose(style, NUM_STYLES) + unseen
