@@ -4,7 +4,8 @@
 
 Every run paints the photographs that it held back. Covered: share of the way from them to all pictures of
 the style folder (those held back alone are too few), by sliced Wasserstein distance over five Laplacian
-levels. Edges: correlation of edge strength with the photograph. Both as mean and half the range over seeds.
+levels. Edges: correlation of edge strength with the photograph. Each seed holds back other pictures, so a
+variant is given by its difference from the defaults of the same seed, one number a seed.
 Started again it goes on where it was; several processes with --shard 0/2 and 1/2 share the work, and one
 without --shard then prints the table.
 """
@@ -123,22 +124,28 @@ def figures(styles: list[RGB], contents: list[RGB], results: list[RGB]) -> dict[
 def table(arguments: argparse.Namespace, names: Sequence[str]) -> str:
     lines = ["| | covered | finest level | edges |", "|---|---|---|---|"]
     for name in names:
-        runs = [measured(arguments, name, seed) for seed in range(arguments.seeds)]
-        way = spread([100 * covered(run, slice(None)) for run in runs], 0)
-        finest = spread([100 * covered(run, slice(1)) for run in runs], 0)
-        edges = spread([float(np.mean(run["edges"])) for run in runs], 3)
-        lines.append(f"| {name} | {way} | {finest} | {edges} |")
+        rows = []
+        for seed in range(arguments.seeds):
+            run, defaults = (measured(arguments, each, seed) for each in (name, "defaults"))
+            differs = name != "defaults"
+            rows.append(
+                [
+                    100 * (covered(run, slice(None)) - differs * covered(defaults, slice(None))),
+                    100 * (covered(run, slice(1)) - differs * covered(defaults, slice(1))),
+                    float(np.mean(run["edges"])) - differs * float(np.mean(defaults["edges"])),
+                ]
+            )
+        cells = [
+            ", ".join(f"{value:{'+' if differs else ''}.{digits}f}" for value in column)
+            for column, digits in zip(zip(*rows, strict=True), (0, 0, 2), strict=True)
+        ]
+        lines.append(f"| {' | '.join([name, *cells])} |")
     return "\n".join(lines)
 
 
 def covered(run: dict[str, list[float]], levels: slice) -> float:
     before, after, floor = (sum(run[side][levels]) for side in ("before", "after", "floor"))
     return (before - after) / (before - floor)
-
-
-def spread(values: list[float], digits: int) -> str:
-    half = (max(values) - min(values)) / 2
-    return f"{np.mean(values):.{digits}f} ± {half:.{digits}f}"
 
 
 if __name__ == "__main__":

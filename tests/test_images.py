@@ -69,6 +69,14 @@ def test_alpha_survives_in_png_and_lies_on_white_in_jpeg(tmp_path):
     assert flat[5, 8].max() < 15
 
 
+def test_a_picture_with_values_that_are_no_number_is_refused(tmp_path):
+    values = np.linspace(0, 1, 64 * 48, dtype=np.float32).reshape(48, 64)
+    values[3, 4], values[7, 9] = np.nan, np.inf
+    Image.fromarray(values).save(tmp_path / "broken.tif")
+    with pytest.raises(DataError, match=r"broken\.tif.*2 of 3,072 pixels are no number"):
+        read_picture(tmp_path / "broken.tif")
+
+
 @pytest.mark.parametrize(
     "mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "YCbCr", "LAB", "HSV", "I;16", "I", "F"]
 )

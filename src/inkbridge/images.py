@@ -180,6 +180,9 @@ def _from_loaded(image: Image.Image, notes: list[str]) -> Picture:
 
 def _to_8_bits(image: Image.Image) -> Image.Image:
     values = np.asarray(image).astype(np.float64)
+    broken = values.size - int(np.isfinite(values).sum())
+    if broken:
+        raise DataError(f"{broken:,} of {values.size:,} pixels are no number (NaN or infinite)")
     if image.mode == "F" and values.size and values.max() <= 1.0:
         values = values * 255.0
     elif values.size and values.max() > 255.0:

@@ -1,20 +1,31 @@
 """A training that breaks goes back by itself, a bounded number of times, and keeps what was sound."""
 
 import json
+import shutil
+import signal
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from conftest import TINY, run_inkbridge
-from inkbridge.errors import TrainingError
+import inkbridge
+from conftest import TINY, made_picture, run_inkbridge
+from inkbridge.errors import DataError, TrainingError
+from inkbridge.images import read_picture
+from inkbridge.train import loop
 from inkbridge.train.budget import Budget
 from inkbridge.train.checkpoint import read_checkpoint, restore_checkpoint
 from inkbridge.train.config import load_config
 from inkbridge.train.export import export_run
-from inkbridge.train.health import MOST_SETBACKS
+from inkbridge.train.health import MOST_SETBACKS, SIGNS
 from inkbridge.train.loop import train
+from inkbridge.train.networks.generator import Generator
 from inkbridge.train.optimizers import generator_lr
 from inkbridge.train.recipes.cut import Cut
+from inkbridge.train.samples import square
+from inkbridge.train.signs import Eye
 
 SETTINGS = [*TINY, "batch=2", "checkpoint_seconds=0"]
 
@@ -122,3 +133,188 @@ def test_a_healthy_run_says_nothing(toy_folders, tmp_path):
     assert not any("Gone back" in sentence for sentence in said)
     assert not (tmp_path / "run" / "health.jsonl").exists()
     assert read_checkpoint(tmp_path / "run" / "checkpoint.pt")["progress"]["setbacks"] == 0
+
+
+def signs_of(run) -> set[str]:
+    if not (run / "health.jsonl").exists():
+        return set()
+    return {json.loads(line)["sign"] for line in (run / "health.jsonl").read_text().splitlines()}
+
+
+def watched(folders, run, *settings: str, images: int = 240) -> tuple[set[str], list[str]]:
+    """Train, measured eight times; which signs the run folder names, and what was said."""
+    said: list[str] = []
+    config = load_config(None, [*SETTINGS, f"evaluate_every={images // 8}", *settings])
+    assert train(*folders, run, config, Budget(images=images), say=said.append, measure=as_ever)
+    return signs_of(run), said
+
+
+def as_ever(contents, styles):
+    """A measure that takes no time: signs do not depend on it."""
+    return lambda results: [{"covered": 0.5, "edges": 0.5, "repeats": 0.0}] * (1 + len(results))
+
+
+def painting(monkeypatch, paint) -> None:
+    """Results are `paint(content, what the generator makes of it)`."""
+    forward = Generator.forward
+
+    def painted(self, image, *others):
+        return paint(image, forward(self, image, *others))
+
+    monkeypatch.setattr(Generator, "forward", painted)
+
+
+def mesh(image, result):
+    stripes = torch.arange(image.shape[3]) % 4 < 2
+    return result * 0.2 + 0.5 * stripes.to(result)
+
+
+def spotted(image, result):
+    dots = torch.rand(image.shape[2:], generator=torch.Generator().manual_seed(0)) < 0.05
+    return torch.where(dots, torch.ones_like(result), 0.2 * result - 0.5)
+
+
+PLANTED = {
+    "copies": lambda image, result: image + 0 * result,
+    "inverted": lambda image, result: -image + 0.05 * result,
+    "collapse": lambda image, result: 0.02 * result,
+    "cast": lambda image, result: 0.1 * result + torch.tensor([-0.9, 0.9, -0.9])[:, None, None],
+    "mesh": mesh,
+    "spots": spotted,
+}
+
+
+@pytest.mark.parametrize("sign", PLANTED)
+def test_what_is_wrong_with_results_is_named_once_with_its_cure(sign, toy_folders, tmp_path, monkeypatch):
+    painting(monkeypatch, PLANTED[sign])
+    found, said = watched(toy_folders, tmp_path / "run", images=160)
+    assert sign in found
+    (told,) = [sentence for sentence in said if SIGNS[sign][:20] in sentence]
+    assert told.startswith("At 60 images: ")  # the third moment it was seen, of eight
+
+
+def test_style_pictures_learned_by_heart_are_named(toy_folders, tmp_path, monkeypatch):
+    from inkbridge.train import moments
+
+    _, style = toy_folders
+    for i in range(10):
+        Image.fromarray(made_picture(80, 100, 50 + i)).save(style / f"{i}.png")
+    shown = moments.painted
+    pictures = [square(made_picture(80, 100, 50 + i)) for i in range(10)]
+    monkeypatch.setattr(moments, "painted", lambda *a: shown(*a) // 8 + pictures[a[1].sum() % 10] // 8 * 7)
+    found, said = watched(toy_folders, tmp_path / "run", "data.trim=0", images=160)
+    assert "by-heart" in found
+    assert any("100% of the results repeat a style picture" in sentence for sentence in said)
+
+
+def test_networks_that_stand_still_or_are_too_strong_are_named(toy_folders, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "LOG_SECONDS", 0.0)
+    found, _ = watched(toy_folders, tmp_path / "a", "optimizer.discriminator_lr=0")
+    assert "discriminator-still" in found
+    assert "generator-still" not in found
+    found, _ = watched(toy_folders, tmp_path / "b", "optimizer.generator_lr=0")
+    assert "generator-still" in found
+    assert "discriminator-still" not in found
+    found, _ = watched(toy_folders, tmp_path / "c", "optimizer.discriminator_lr=0.024", images=320)
+    assert "discriminator-strong" in found
+    found, _ = watched(toy_folders, tmp_path / "d", "losses.penalty_weight=1e4", "losses.penalty_every=1")
+    assert "discriminator-weak" in found
+
+
+def test_learning_rates_far_too_high_are_named(toy_folders, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "LOG_SECONDS", 0.0)
+    found, said = watched(
+        toy_folders, tmp_path / "run", "optimizer.generator_lr=0.1", "optimizer.discriminator_lr=0.12"
+    )
+    assert found
+    assert any("lower optimizer.generator_lr" in sentence.lower() for sentence in said)
+
+
+def test_a_discriminator_that_knows_its_pictures_by_heart_is_named(tmp_path, monkeypatch):
+    from inkbridge.train import health
+
+    class ByHeart(torch.nn.Module):
+        """Real is what it was shown; all else is not."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.ones(1))
+
+        def forward(self, image, style):
+            return [torch.where(image.mean() > 0.5, 3.0, -3.0).reshape(1, 1) * self.weight], []
+
+    bright, dark = np.full((32, 32, 3), 250, np.uint8), np.full((32, 32, 3), 20, np.uint8)
+    assert health._overfitting(ByHeart(), 0, [bright], [dark], [dark]) == pytest.approx(1)
+    assert health._overfitting(ByHeart(), 0, [bright], [bright], [dark]) == pytest.approx(0)
+    assert health._overfitting(ByHeart(), 0, [dark], [dark], [dark]) == 0
+
+
+def test_what_was_said_is_not_said_again_after_a_stop(toy_folders, tmp_path, monkeypatch):
+    painting(monkeypatch, PLANTED["copies"])
+    monkeypatch.setattr(loop, "LOG_SECONDS", 0.0)
+
+    def stop(report):
+        if report.images_seen == 100:
+            signal.raise_signal(signal.SIGINT)
+
+    config = load_config(None, [*SETTINGS, "evaluate_every=20"])
+    said: list[str] = []
+    run = tmp_path / "run"
+    assert not train(*toy_folders, run, config, Budget(images=160), stop, said.append, measure=as_ever)
+    assert train(*toy_folders, run, config, Budget(images=160), say=said.append, measure=as_ever)
+    assert len([sentence for sentence in said if "hardly other" in sentence]) == 1
+
+
+def refused(content, style, run) -> str:
+    with pytest.raises(DataError) as raised:
+        train(content, style, run, load_config(None, SETTINGS), Budget(images=8))
+    assert "\n" not in str(raised.value)
+    assert not (run / "config.json").exists()
+    return str(raised.value)
+
+
+def test_folders_from_which_nothing_can_be_learned_are_refused(toy_folders, tmp_path):
+    content, style = toy_folders
+    same = tmp_path / "same"
+    shutil.copytree(content, same)
+    assert "10 of the 10 style pictures" in refused(content, same, tmp_path / "a")
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    for i in range(10):
+        Image.fromarray(np.full((80, 80, 3), 20 * i, np.uint8)).save(flat / f"{i}.png")
+    assert "style: 10 of 10 pictures" in refused(content, flat, tmp_path / "b")
+    assert "content: 10 of 10 pictures" in refused(flat, style, tmp_path / "c")
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    for i in range(10):
+        values = made_picture(72, 96, i).mean(2).astype(np.float32) / 255
+        values[i, i] = np.nan
+        Image.fromarray(values).save(broken / f"{i}.tif")
+    assert "10 files could not be read" in refused(content, broken, tmp_path / "d")
+    two = tmp_path / "two"
+    two.mkdir()
+    for i in range(2):
+        shutil.copy(style / f"{i}.png", two)
+    assert "training needs at least 8" in refused(content, two, tmp_path / "e")
+    shutil.copy(style / "0.png", content)
+    said: list[str] = []
+    assert train(
+        content, style, tmp_path / "f", load_config(None, SETTINGS), Budget(images=8), say=said.append
+    )
+    assert any(sentence.startswith("1 style pictures are content pictures too") for sentence in said)
+
+
+def test_sound_generators_show_no_sign():
+    """Every bundled style on the sample photographs, judged beside the sample paintings."""
+    photos, paintings = (
+        [square(read_picture(path).rgb) for path in sorted(Path("samples", folder).glob("*.jpg"))]
+        for folder in ("photos", "paintings")
+    )
+    assert len(photos) >= 4
+    eye = Eye(photos, paintings)
+    for name in ("ukiyo-e", "east-west"):
+        pack = inkbridge.load(name)
+        for style in pack.styles:
+            results = [pack.apply(photo, style=style) for photo in photos]
+            found = eye.seen(results)
+            assert set(found) <= {"cast"}, (style, found)  # these are not paintings of that style

@@ -1,23 +1,212 @@
-"""When training breaks: a loss or a weight that is no number any more, and the way back.
+"""What goes wrong in training, named once, in words, with cause and cure; and the way back when it breaks.
 
-Nothing can be learned from such a number, and one weight of it soon makes all others so. Training goes back
-to its last checkpoint, which is sound because only sound states are saved, and on at half the learning rates.
+Nothing can be learned from a loss that is no number, and one weight of that kind soon makes all others so.
+Training then goes back to its last checkpoint, which is sound because only sound states are saved, and on at
+half the learning rates. Everything else that is noticed is said, and written to the run folder.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from inkbridge.errors import TrainingError
+from inkbridge.images import RGB, to_network
+from inkbridge.train.adversarial import ADVERSARIAL
 from inkbridge.train.checkpoint import Progress, restore_checkpoint, save_checkpoint
 from inkbridge.train.recipe import Recipe
 from inkbridge.train.run_folder import RunFolder
+from inkbridge.train.signs import Eye
 
 MOST_SETBACKS = 4
 """Times a run goes back before it ends: a sixteenth of the learning rates does not mend it either."""
+SETTLING = 0.25
+"""Share of a run in which it may look like anything."""
+LASTING = 3
+"""Moments in a row at which a sign must be seen before it is named."""
+RECENT = 20
+"""Logged updates over which losses are averaged."""
+
+SIGNS = {
+    "copies": (
+        "Results are hardly other than their contents ({value:.1f} of 255 levels). The style does not pull: "
+        "give the adversarial and texture losses more weight, or the content loss less."
+    ),
+    "inverted": (
+        "Results are light where contents are dark (correlation {value:.2f}). Training began inverted or fell"
+        " into it, and no loss leads out: start a new run with another seed, and make sure that no style "
+        "picture is a negative."
+    ),
+    "cast": (
+        "Results have a colour that no style picture has ({value:.1f} standard deviations from theirs). "
+        "Learning rates are too high for this run, or the texture loss weighs too little: lower "
+        "optimizer.generator_lr."
+    ),
+    "collapse": (
+        "Results are nearly all alike ({value:.0%} of the variety of their contents). The generator has "
+        "collapsed: lower optimizer.generator_lr, or give the content loss more weight, and start a new run."
+    ),
+    "mesh": (
+        "Results have a mesh that repeats itself every few pixels ({value:.0%} of their finest detail). Train"
+        ' on with augmentations = ["resample"], or lower optimizer.generator_lr.'
+    ),
+    "spots": (
+        "Results are full of spots ({value:.1%} of their pixels stand out, more than in contents and style "
+        "pictures). Lower optimizer.generator_lr, or raise losses.penalty_weight."
+    ),
+    "by-heart": (
+        "{value:.0%} of the results repeat a style picture instead of their content. The style pictures are "
+        "learned by heart: add pictures, give the content loss more weight, or stop earlier (--until-good)."
+    ),
+    "overfitting": (
+        "The discriminator knows its style pictures by heart: those held back are {value:.0%} of the way to "
+        "results. Add pictures, set adaptive = true, or stop earlier (--until-good)."
+    ),
+    "discriminator-strong": (
+        "The discriminator is too strong: it is sure of nearly every picture (logits {value:.1f} apart), "
+        "and the generator learns little. Lower optimizer.discriminator_lr or raise losses.penalty_weight."
+    ),
+    "discriminator-weak": (
+        "The discriminator tells results from style pictures no better than guessing (loss {value:.0%} of "
+        "that). Raise optimizer.discriminator_lr or lower losses.penalty_weight; are the two folders alike?"
+    ),
+    "discriminator-still": (
+        "The discriminator does not learn: its weights have not changed. "
+        "Set optimizer.discriminator_lr above 0."
+    ),
+    "generator-still": (
+        "The generator does not learn: its weights have not changed. Set optimizer.generator_lr above 0."
+    ),
+    "exploding": (
+        "The generator's gradients explode ({value:.0f} times what they were). Lower optimizer.generator_lr "
+        "or the weight of the loss that grows (log.jsonl)."
+    ),
+}
+"""What can be noticed, by name, each with cause and cure."""
+
+MOST_OVERFITTING = 0.75
+STRONG, WEAK = 0.05, 0.995
+"""Loss of the discriminator, of what guessing gives, below and above which something is wrong."""
+MOST_APART = 8.0
+"""Logits of style pictures and results, in losses made of the logistic function, which is flat there."""
+MOST_GROWTH = 100.0
+"""Of the gradients."""
+
+
+class Health:
+    """Watches one run. What was said of it before, also before a stop, is not said again."""
+
+    def __init__(self, run: RunFolder, recipe: Recipe, adversarial: str, say: Callable[[str], None]) -> None:
+        self._run, self._recipe, self._say = run, recipe, say
+        self._told = {(line["sign"], line.get("style", "")) for line in run.read_health()}
+        self._lasting: dict[tuple[str, str], int] = {}
+        self._losses: list[Mapping[str, float]] = []
+        self._norms: list[float] = []
+        self._weights: dict[str, list[Tensor]] = {}
+        self._eyes: dict[str, Eye] = {}
+        zero = torch.zeros(1)
+        self._guessing = float(ADVERSARIAL[adversarial][0](zero, zero))
+        self._is_logistic = adversarial in {"minimax", "non-saturating", "relativistic"}
+
+    def observe(self, losses: Mapping[str, float]) -> None:
+        """Take note of the losses of an update that is logged, and of the gradients it left."""
+        self._losses.append(losses)
+        gradients = [
+            p.grad for g in self._recipe.optimizer_g.param_groups for p in g["params"] if p.grad is not None
+        ]
+        self._norms.append(float(torch.stack(torch._foreach_norm(gradients)).norm()))
+
+    def look(
+        self,
+        images_seen: int,
+        progress: float,
+        contents: Sequence[RGB],
+        results: Mapping[str, Sequence[RGB]],
+        styles: Mapping[str, tuple[Sequence[RGB], Sequence[RGB]]],
+    ) -> None:
+        """Name what is wrong at a measured moment, if it was so at those before too, or if it is the last.
+
+        `results` by style; `styles` by style, those trained on and those held back.
+        """
+        seen: dict[tuple[str, str], float] = {}
+        for index, (style, painted) in enumerate(results.items()):
+            known, unseen = styles[style]
+            if style not in self._eyes:
+                self._eyes[style] = Eye(contents, [*known, *unseen])
+            found = self._eyes[style].seen(painted)
+            if len(unseen) >= 4 and not self._recipe.pairs:
+                gap = _overfitting(self._recipe.discriminator, index, known, unseen, painted)
+                if gap > MOST_OVERFITTING:
+                    found["overfitting"] = gap
+            seen |= {(name, style): value for name, value in found.items()}
+        seen |= {(name, ""): value for name, value in self._of_the_networks().items()}
+        self._lasting = {sign: self._lasting.get(sign, 0) + 1 for sign in seen}
+        for (name, style), value in seen.items():
+            lasts = progress >= SETTLING and self._lasting[name, style] >= LASTING
+            if (lasts or progress >= 1.0) and (name, style) not in self._told:
+                self._told.add((name, style))
+                said = SIGNS[name].format(value=value)
+                said = f"At {images_seen:,} images{f', style {style}' if style else ''}: {said}"
+                self._run.append_health(
+                    {"images_seen": images_seen, "sign": name, "style": style, "said": said}
+                )
+                self._say(said)
+
+    def _of_the_networks(self) -> dict[str, float]:
+        found: dict[str, float] = {}
+        for name, network in (
+            ("generator", self._recipe.generator),
+            ("discriminator", self._recipe.discriminator),
+        ):
+            weights = [p.detach().clone() for p in network.parameters() if p.requires_grad]
+            before = self._weights.get(name, [])
+            if before and all(torch.equal(a, b) for a, b in zip(weights, before, strict=True)):
+                found[f"{name}-still"] = 0.0
+            self._weights[name] = weights
+        recent = self._losses[-RECENT:]
+        # Of pairs the pair itself teaches the generator, and a sure discriminator does no harm.
+        if (
+            len(recent) == RECENT
+            and self._guessing
+            and not self._recipe.pairs
+            and "discriminator-still" not in found
+        ):
+            share = float(np.mean([losses["discriminator"] for losses in recent])) / self._guessing
+            apart = float(np.mean([losses["real_logit"] - losses["fake_logit"] for losses in recent]))
+            if share < STRONG or (self._is_logistic and apart > MOST_APART):
+                found["discriminator-strong"] = apart
+            elif share > WEAK and abs(apart) < 0.05:
+                found["discriminator-weak"] = share
+        if len(self._norms) > 2 * RECENT:
+            growth = float(np.median(self._norms[-RECENT:]) / max(np.median(self._norms[:RECENT]), 1e-12))
+            if growth > MOST_GROWTH:
+                found["exploding"] = growth
+        return found
+
+
+def _overfitting(
+    discriminator: nn.Module, index: int, known: Sequence[RGB], unseen: Sequence[RGB], results: Sequence[RGB]
+) -> float:
+    """How far unseen style pictures are, for the discriminator, on the way from known ones to results.
+
+    1 where it takes what it does not know for generated (the comparison of Karras et al. 2020a, Eq. 1, in
+    terms of that with results).
+    """
+    ours, theirs, made = (_opinion(discriminator, index, side) for side in (known, unseen, results))
+    return (ours - theirs) / (ours - made) if ours - made > 0.1 else 0.0
+
+
+@torch.no_grad()
+def _opinion(discriminator: nn.Module, index: int, pictures: Sequence[RGB]) -> float:
+    device = next(discriminator.parameters()).device
+    values = []
+    for picture in pictures:
+        logits, _ = discriminator(torch.from_numpy(to_network(picture)).to(device), index)
+        values.append(np.mean([float(logit.float().mean()) for logit in logits]))
+    return float(np.mean(values))
 
 
 def what_broke(losses: Mapping[str, Tensor], recipe: Recipe) -> str | None:

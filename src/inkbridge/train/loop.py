@@ -23,12 +23,12 @@ from inkbridge.train.config import TrainConfig, from_dict
 from inkbridge.train.cost import build, measure_cost
 from inkbridge.train.data import Crops, PictureSet
 from inkbridge.train.from_pack import start_from
-from inkbridge.train.health import go_back, what_broke
+from inkbridge.train.health import Health, go_back, what_broke
 from inkbridge.train.moments import Measure, Moments
 from inkbridge.train.recipe import Recipe
 from inkbridge.train.run_folder import RunFolder
 from inkbridge.train.samples import choose_unseen, write_samples
-from inkbridge.train.settle import load_sides, settle_config, settle_pace, sources, tell_data
+from inkbridge.train.settle import check_sides, load_sides, settle_config, settle_pace, sources, tell_data
 from inkbridge.train.stopping import stop_requests
 
 LOG_SECONDS = 5.0
@@ -68,7 +68,9 @@ def train(
             settled = settle_pace(settled, cost.images_per_second)
             config = from_dict(settled, str(run.config))
         content, style = load_sides(content_dir, folders, config, run.cache)
-        if is_new:  # only now: a mistyped folder must not claim the run folder
+        if is_new:
+            check_sides(content_dir, folders, content, style, recipe.pairs, say)
+            # Only now: a mistyped folder must not claim the run folder.
             run.write_config({**settled, "folders": sources(content_dir, folders)})
             say(f"New run in {run.path} ({config.precision}, {place}).")
         tell_data(content, style, say)
@@ -83,10 +85,11 @@ def train(
         run.cut_logs(done.images_seen)
         if not run.checkpoint.exists():  # what a run that breaks at once goes back to
             save_checkpoint(run.checkpoint, recipe, done)
+        health = Health(run, recipe, config.model.losses.adversarial, say)
         moments = None
         if measure is not None and config.evaluate_every:
-            moments = Moments(run, recipe, content, style, measure)
-        loop = _Loop(run, config, budget, recipe, content, style, done, place, moments, say)
+            moments = Moments(run, recipe, content, style, measure, health)
+        loop = _Loop(run, config, budget, recipe, content, style, done, place, moments, health, say)
         return loop.run_all(report)
     finally:
         run.close()
@@ -106,11 +109,12 @@ class _Loop:
         done: Progress,
         device: torch.device,
         moments: Moments | None,
+        health: Health,
         say: Callable[[str], None],
     ) -> None:
         self.run, self.config, self.budget, self.recipe = run, config, budget, recipe
         self.styles, self.done, self.device = list(styles.values()), done, device
-        self.moments, self.say = moments, say
+        self.moments, self.health, self.say = moments, health, say
         self.stands_still = moments is not None and moments.stands_still(done.images_seen)
         self.content_crops = Crops(content.pictures, "content", config.data, config.seed)
         # Pairs are cropped alike: the same windows as contents.
@@ -193,6 +197,7 @@ class _Loop:
 
     def _log(self, parts: dict[str, Tensor], report: Callable[[Report], None], writer: Any) -> None:
         losses = {name: float(part) for name, part in parts.items()}
+        self.health.observe(losses)
         images = self.done.images_seen - self.started_at
         speed = images / max(self.done.seconds - self.started_seconds, 1e-9)
         progress = self.budget.progress(self.done)
@@ -210,7 +215,7 @@ class _Loop:
         report(Report(progress, self.done.images_seen, speed, left, losses))
 
     def _measure(self, moments: Moments, writer: Any) -> None:
-        for name, figures in moments.measure(self.done).items():
+        for name, figures in moments.measure(self.done, self.budget.progress(self.done)).items():
             for figure, value in figures.items():
                 writer.add_scalar("/".join(filter(None, (figure, name))), value, self.done.images_seen)
         stood_still, self.stands_still = self.stands_still, moments.stands_still(self.done.images_seen)

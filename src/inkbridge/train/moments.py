@@ -16,6 +16,7 @@ from inkbridge.images import RGB, read_picture
 from inkbridge.train.checkpoint import Progress, read_checkpoint, save_state
 from inkbridge.train.curve import draw_curve
 from inkbridge.train.data import PictureSet
+from inkbridge.train.health import Health
 from inkbridge.train.recipe import Recipe
 from inkbridge.train.run_folder import RunFolder
 from inkbridge.train.samples import choose, choose_unseen, painted, square
@@ -43,10 +44,13 @@ class Moments:
         content: PictureSet,
         styles: dict[str, PictureSet],
         measure: Measure,
+        health: Health,
     ) -> None:
+        self._health = health
         self._run, self._recipe = run, recipe
         self._contents = choose_unseen(content, NUM_CONTENTS)
-        self._styles, self._measure = styles, measure
+        self._styles = {name: _pictures(style) for name, style in styles.items()}
+        self._measure = measure
         self._meters: list[Meter] = []
         self._scores: dict[int, npt.NDArray[np.float64]] = {}
         self.best = -1
@@ -62,19 +66,21 @@ class Moments:
             self.best = state["progress"]["images_seen"]
             self._best_score = np.array(state["scores"])
 
-    def measure(self, done: Progress) -> dict[str, Figures]:
+    def measure(self, done: Progress, progress: float) -> dict[str, Figures]:
         """Paint, measure, write a line of the quality curve for each style, and keep the state if it is best.
 
-        Returns the figures of each style.
+        What looks wrong is said by `health`. Returns the figures of each style.
         """
         if not self._meters:
             self._meters = [
-                self._measure(self._contents, _pictures(style)) for style in self._styles.values()
+                self._measure(self._contents, [*known, *unseen]) for known, unseen in self._styles.values()
             ]
+        results: dict[str, list[RGB]] = {}
         found: dict[str, Figures] = {}
         scores = []
         for i, (name, meter) in enumerate(zip(self._styles, self._meters, strict=True)):
-            figures = meter([painted(self._recipe, content, i) for content in self._contents])
+            results[name] = [painted(self._recipe, content, i) for content in self._contents]
+            figures = meter(results[name])
             scores.append([score(some) for some in figures])
             low, high = interval(np.array(scores[-1]))
             found[name] = {**figures[0], "score": scores[-1][0], "from": low, "to": high}
@@ -100,6 +106,7 @@ class Moments:
                 },
             )
         draw_curve(self._run, self.best)
+        self._health.look(done.images_seen, progress, self._contents, results, self._styles)
         return found
 
     def summary(self) -> str:
@@ -153,6 +160,7 @@ def interval(scores: npt.NDArray[np.float64]) -> tuple[float, float]:
     return value - half, value + half
 
 
-def _pictures(style: PictureSet) -> list[RGB]:
+def _pictures(style: PictureSet) -> tuple[list[RGB], list[RGB]]:
+    """Of training, and held back."""
     unseen = [square(read_picture(path).rgb) for path in style.held_back[:NUM_UNSEEN_STYLES]]
-    return choose(style, NUM_STYLES) + unseen
+    return choose(style, NUM_STYLES), unseen

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from inkbridge.errors import ConfigError
+from inkbridge.errors import ConfigError, DataError
+from inkbridge.images import find_pictures
 from inkbridge.train.config import TrainConfig, to_dict
 from inkbridge.train.data import PictureSet, load_pictures, median_short_side
 from inkbridge.train.pairs import load_pairs
@@ -18,6 +20,8 @@ from inkbridge.train.run_folder import RunFolder
 
 LEFT_OPEN = {"precision": "auto", "sample_every": None, "evaluate_every": None}
 """What is settled by a measurement on this machine when a run starts."""
+FLAT = 3.0
+"""Standard deviation, of 255, below which a picture shows one colour."""
 SAMPLE_SECONDS, EVALUATE_SECONDS = 120.0, 60.0
 
 
@@ -52,6 +56,50 @@ def settle_config(
             "Give the same ones to go on, or another --out."
         )
     return recorded, False
+
+
+def check_sides(
+    content_dir: Path,
+    folders: Mapping[str, Path],
+    content: PictureSet,
+    styles: Mapping[str, PictureSet],
+    pairs: bool,
+    say: Callable[[str], None],
+) -> None:
+    """Raises DataError for folders from which nothing can be learned; says what lies in both.
+
+    `pairs`: whether the two sides belong together, and may lie in one folder.
+    """
+    for side, folder, found in [
+        ("content", content_dir, content),
+        *((f"style {name}".rstrip(), folders[name], style) for name, style in styles.items()),
+    ]:
+        flat = sum(bool(picture.std(axis=(0, 1)).max() < FLAT) for picture in found.pictures)
+        if flat > len(found.pictures) / 2:
+            raise DataError(
+                f"{side}: {flat} of {len(found.pictures)} pictures in '{folder}' are of one colour; nothing "
+                "can be learned from them. Put pictures into it."
+            )
+    if pairs:
+        return
+    ours = _digests(content_dir)
+    for name, folder in folders.items():
+        theirs = _digests(folder)
+        both = len(ours & theirs)
+        if both > len(theirs) / 2:
+            raise DataError(
+                f"{both} of the {len(theirs)} style pictures in '{folder}' are in the content folder "
+                f"'{content_dir}' too; there is nothing to learn. Give two different folders."
+            )
+        if both:
+            say(
+                f"{both} style pictures{f' of {name}' if name else ''} are content pictures too; "
+                "take them out of one of the folders."
+            )
+
+
+def _digests(folder: Path) -> set[str]:
+    return {hashlib.sha256(file.read_bytes()).hexdigest() for file in find_pictures(folder)}
 
 
 def settle_pace(settled: dict[str, Any], images_per_second: float) -> dict[str, Any]:
