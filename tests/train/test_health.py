@@ -1,6 +1,7 @@
 """A training that breaks goes back by itself, a bounded number of times, and keeps what was sound."""
 
 import json
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -19,11 +20,12 @@ from inkbridge.train.budget import Budget
 from inkbridge.train.checkpoint import read_checkpoint, restore_checkpoint
 from inkbridge.train.config import load_config
 from inkbridge.train.export import export_run
-from inkbridge.train.health import MOST_SETBACKS, SIGNS
+from inkbridge.train.health import MOST_SETBACKS, SIGNS, Health
 from inkbridge.train.loop import train
 from inkbridge.train.networks.generator import Generator
 from inkbridge.train.optimizers import generator_lr
 from inkbridge.train.recipes.cut import Cut
+from inkbridge.train.run_folder import RunFolder
 from inkbridge.train.samples import square
 from inkbridge.train.signs import Eye
 
@@ -219,6 +221,31 @@ def test_networks_that_stand_still_or_are_too_strong_are_named(toy_folders, tmp_
     assert "discriminator-strong" in found
     found, _ = watched(toy_folders, tmp_path / "d", "losses.penalty_weight=1e4", "losses.penalty_every=1")
     assert "discriminator-weak" in found
+
+
+def test_exploding_gradients_are_named(tmp_path):
+    run = RunFolder(tmp_path)
+    recipe = Cut(load_config(None, SETTINGS).model, torch.device("cpu"))
+    said: list[str] = []
+    health = Health(run, recipe, "non-saturating", said.append)
+    pictures = [square(made_picture(64, 64, i)) for i in range(4)]
+    results = [square(made_picture(64, 64, 10 + i)) for i in range(4)]
+    rng = torch.Generator().manual_seed(0)
+    for i in range(60):
+        for parameter in recipe.generator.parameters():
+            parameter.grad = torch.randn(parameter.shape, generator=rng) * (1000 if i >= 40 else 1)
+        with torch.no_grad():  # they learn
+            recipe.generator.to_rgb.bias += 0.001
+            next(recipe.discriminator.parameters()).add_(0.001)
+        health.observe({"discriminator": 1.2, "real_logit": 0.3, "fake_logit": -0.3})
+        if i % 10 == 9:
+            health.look(i, i / 60, pictures, {"": results}, {"": (pictures, [])})
+        told = [sentence for sentence in said if "gradients explode" in sentence]
+        assert not told or i >= 49
+    health.look(60, 1.0, pictures, {"": results}, {"": (pictures, [])})
+    (told,) = [sentence for sentence in said if "gradients explode" in sentence]
+    (times,) = re.findall(r"explode \((\d+) times", told)
+    assert int(times) == pytest.approx(1000, rel=0.02)
 
 
 def test_learning_rates_far_too_high_are_named(toy_folders, tmp_path, monkeypatch):

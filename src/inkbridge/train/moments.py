@@ -102,7 +102,6 @@ class Moments:
                     "progress": vars(done),
                     "modules": self._recipe.averaged_states(),
                     "scores": self._best_score.tolist(),
-                    "figures": {name: figures for name, figures in found.items()},
                 },
             )
         draw_curve(self._run, self.best)
