@@ -72,6 +72,10 @@ def test_each_recipe_has_its_own_settings():
             "generator.num_blocks=-1",
             "generator.num_blocks = -1 cannot be used: it must be a number, 0 or more",
         ),
+        (
+            "generator.num_blocks=100000",
+            "generator.num_blocks = 100000 cannot be used: it must be at most 100",
+        ),
         ("losses.memory=-1", "losses.memory = -1 cannot be used: it must be a number, 0 or more"),
         ("optimizer.generator_lr=-1", "optimizer.generator_lr = -1.0 cannot be used"),
         ("optimizer.generator_lr=nan", "optimizer.generator_lr = nan cannot be used"),

@@ -63,6 +63,8 @@ COUNTS = {
 }
 """Settings of which there must be one at least; the other numbers may be 0."""
 
+MOST_BLOCKS = 100
+"""Of the generator at each resolution; far more take minutes to build before their memory can be told."""
 SIZES = {"tiny": 16, "small": 32, "base": 64}
 """Channels of the first layer of generator and discriminator, by --size: small is the size of the default
 recipes, base that of published networks."""
@@ -208,6 +210,8 @@ def _check_values(config: TrainConfig, origin: str) -> None:
     for name in ("content_scale", "style_scale"):
         low, high = getattr(data, name)
         require(0 < low <= high, f"data.{name}", [low, high], "two positive numbers, smaller first")
+    blocks = model.generator.num_blocks
+    require(blocks <= MOST_BLOCKS, "generator.num_blocks", blocks, f"at most {MOST_BLOCKS}")
     optimizer = model.optimizer
     good_betas = all(0 <= beta < 1 for beta in optimizer.betas)
     require(good_betas, "optimizer.betas", list(optimizer.betas), "two numbers, at least 0 and below 1")
