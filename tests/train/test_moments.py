@@ -146,6 +146,8 @@ def test_watching_does_not_mind_a_line_cut_short_or_a_run_that_has_just_begun(to
     train(*toy_folders, run, load_config(None, SETTINGS), Budget(images=8))
     (run / "log.jsonl").write_text((run / "log.jsonl").read_text() + '{"images_se')
     assert "8 images" in run_inkbridge("watch", run, "--once").stdout
+    (run / "quality.jsonl").write_text('{"images_seen": 8, "style": "", "covered": 0.1, "edges": 0.5}\n')
+    assert "quality" not in run_inkbridge("watch", run, "--once").stdout  # as runs of before were measured
     (run / "log.jsonl").unlink()
     assert "no update was logged yet" in run_inkbridge("watch", run, "--once").stdout
 

@@ -17,8 +17,7 @@ def draw_curve(run: RunFolder, best: int) -> None:
 
     by_style: dict[str, list[dict[str, Any]]] = {}
     for line in run.read_quality():
-        if "score" in line:
-            by_style.setdefault(line["style"], []).append(line)
+        by_style.setdefault(line["style"], []).append(line)
     figure = Figure(figsize=(8, 3.2 * len(by_style)), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(len(by_style), squeeze=False)[:, 0]

@@ -57,8 +57,6 @@ class Moments:
         """Images seen at the best moment, -1 before the first."""
         self._best_score = np.full(1, -np.inf)
         for line in run.read_quality():
-            if "scores" not in line:  # measured before they were kept
-                continue
             scores = self._scores.setdefault(line["images_seen"], np.zeros(len(line["scores"])))
             scores += np.array(line["scores"]) / len(styles)
         if run.best.exists():

@@ -91,8 +91,8 @@ class RunFolder:
         return _read(self.log)
 
     def read_quality(self) -> list[dict[str, Any]]:
-        """The lines of the quality curve; none for a run that was never measured."""
-        return _read(self.quality)
+        """The lines of the quality curve; those of runs of before, which have no score, are left out."""
+        return [line for line in _read(self.quality) if "score" in line]
 
     def read_health(self) -> list[dict[str, Any]]:
         """What went wrong, a line each time."""
