@@ -9,6 +9,7 @@ from inkbridge.train.export import compare, to_onnx
 from inkbridge.train.networks import DISCRIMINATORS, GENERATORS, make_discriminator, make_generator
 from inkbridge.train.networks.discriminator import DiscriminatorConfig
 from inkbridge.train.networks.generator import GeneratorConfig
+from inkbridge.train.recipe import place
 
 
 def num_parameters(network: torch.nn.Module) -> int:
@@ -53,6 +54,40 @@ def test_every_generator_keeps_the_size_gives_its_features_and_exports(kind):
     assert (
         np.abs(painted - generator(image, code, torch.zeros(2, 1, side, side)).detach().numpy()).max() < 1e-4
     )
+
+
+@pytest.mark.parametrize("kind", [*GENERATORS, *DISCRIMINATORS])
+def test_a_picture_alone_teaches_every_network_what_it_teaches_among_others(kind):
+    """PyTorch's InstanceNorm2d misreads the gradient of a single picture in the channels-last layout."""
+    torch.manual_seed(0)
+    if kind in GENERATORS:
+        network = make_generator(GeneratorConfig(kind=kind, width=8, body=16, style_dim=8)).double()
+
+        def answer(pictures):
+            return [network(pictures, network.styles)]
+
+    else:
+        network = make_discriminator(DiscriminatorConfig(kind=kind, width=8)).double()
+
+        def answer(pictures):
+            return network(pictures)[0]
+
+    place(network.eval(), torch.device("cpu"))  # no dropout
+    side = max(64, getattr(network, "multiple", 1))
+    pictures = torch.rand(2, 3, side, side, dtype=torch.float64).contiguous(memory_format=torch.channels_last)
+    wanted = [torch.rand_like(made) for made in answer(pictures)]
+
+    def gradients(*groups: slice) -> list[torch.Tensor]:
+        network.zero_grad()
+        for group in groups:
+            for made, weight in zip(answer(pictures[group]), wanted, strict=True):
+                (made * weight[group]).sum().backward(retain_graph=True)
+        return [p.grad.clone() for p in network.parameters() if p.grad is not None]
+
+    together, apart = gradients(slice(2)), gradients(slice(1), slice(1, 2))
+    largest = max(float(gradient.abs().max()) for gradient in together)
+    for one, other in zip(together, apart, strict=True):
+        assert float((one - other).abs().max()) < 1e-9 * largest
 
 
 @pytest.mark.parametrize("spectral_norm", [False, True])

@@ -59,15 +59,30 @@ class Published(nn.Module):
         return copy.deepcopy(self).eval().requires_grad_(False)
 
 
+class InstanceNorm(nn.InstanceNorm2d):
+    """Each channel of each picture to mean 0 and variance 1; Ulyanov et al. 2017.
+
+    PyTorch (2.13) misreads the gradient of a single picture that comes in the channels-last layout, as at the
+    end of a residual block: networks learned from noise there, without a word. So it is handed over in the
+    layout that is read rightly.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        normed = super().forward(input)
+        if normed.requires_grad:
+            normed.register_hook(lambda gradient: gradient.contiguous())
+        return normed
+
+
 class Block(nn.Module):
     """x + norm(conv(relu(norm(conv(x))))), reflection padding; He et al. 2016, Johnson et al. 2016."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            *(nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3), nn.InstanceNorm2d(channels)),
+            *(nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3), InstanceNorm(channels)),
             nn.ReLU(True),
-            *(nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3), nn.InstanceNorm2d(channels)),
+            *(nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3), InstanceNorm(channels)),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -132,14 +147,14 @@ class UNet(Published):
         widths = [w, 2 * w, 4 * w, *[8 * w] * 5]
         downs: list[nn.Module] = [nn.Conv2d(3, w, 4, 2, 1)]
         for i, (a, b) in enumerate(pairwise(widths), 1):
-            norm = [nn.InstanceNorm2d(b)] if i < 7 else []
+            norm = [InstanceNorm(b)] if i < 7 else []
             downs.append(nn.Sequential(nn.LeakyReLU(0.2), nn.Conv2d(a, b, 4, 2, 1), *norm))
         self.downs = nn.ModuleList(downs)
         ups: list[nn.Module] = []
         for i in range(7, 0, -1):
             entering = widths[i] if i == 7 else 2 * widths[i]
             layers = [nn.ReLU(), nn.ConvTranspose2d(entering, widths[i - 1], 4, 2, 1)]
-            layers += [nn.InstanceNorm2d(widths[i - 1]), *([nn.Dropout(0.5)] if i >= 5 else [])]
+            layers += [InstanceNorm(widths[i - 1]), *([nn.Dropout(0.5)] if i >= 5 else [])]
             ups.append(nn.Sequential(*layers))
         ups.append(nn.Sequential(nn.ReLU(), nn.ConvTranspose2d(2 * w, 3, 4, 2, 1), nn.Tanh()))
         self.ups = nn.ModuleList(ups)
@@ -186,7 +201,7 @@ class PatchDiscriminator70(nn.Module):
         ]
         for a, b, stride in ((w, 2 * w, 2), (2 * w, 4 * w, 2), (4 * w, 8 * w, 1)):
             conv = keep(nn.Conv2d(a, b, 4, stride, 1))
-            stages.append(nn.Sequential(conv, nn.InstanceNorm2d(b), nn.LeakyReLU(0.2, True)))
+            stages.append(nn.Sequential(conv, InstanceNorm(b), nn.LeakyReLU(0.2, True)))
         self.stages = nn.ModuleList(stages)
         self.head = keep(nn.Conv2d(8 * w, num_styles, 4, 1, 1))
         start_published(self)
@@ -209,7 +224,7 @@ class PixelDiscriminator(nn.Module):
         keep = spectral_norm if config.spectral_norm else _unchanged
         self.first = nn.Sequential(keep(nn.Conv2d(channels, w, 1)), nn.LeakyReLU(0.2, True))
         self.second = nn.Sequential(
-            keep(nn.Conv2d(w, 2 * w, 1)), nn.InstanceNorm2d(2 * w), nn.LeakyReLU(0.2, True)
+            keep(nn.Conv2d(w, 2 * w, 1)), InstanceNorm(2 * w), nn.LeakyReLU(0.2, True)
         )
         self.head = keep(nn.Conv2d(2 * w, num_styles, 1))
         start_published(self)
@@ -231,7 +246,7 @@ def start_published(network: nn.Module) -> None:
 
 
 def _norm_relu(channels: int) -> list[nn.Module]:
-    return [nn.InstanceNorm2d(channels), nn.ReLU(True)]
+    return [InstanceNorm(channels), nn.ReLU(True)]
 
 
 _Wrap = Callable[[nn.Conv2d], nn.Conv2d]
