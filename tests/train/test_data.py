@@ -76,7 +76,7 @@ def test_pictures_of_any_size_give_crops(tmp_path, size):
     for side in ("content", "style"):
         loaded = load_pictures(folder, side, CONFIG, tmp_path / "cache", 0)
         assert min(loaded.pictures[0].shape[:2]) <= CONFIG.short_side
-        assert Crops(loaded.pictures, side, CONFIG, 0).batch(0, 20).shape == (20, 48, 48, 3)
+        assert Crops(loaded.pictures, side, CONFIG, 0).batch(0, range(20)).shape == (20, 48, 48, 3)
 
 
 def test_style_pictures_are_brought_to_the_scale_of_the_content(tmp_path):

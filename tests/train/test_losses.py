@@ -11,15 +11,15 @@ from inkbridge.train import losses
 def test_patch_nce_of_two_orthogonal_places():
     key = torch.eye(2)[None]
     t = 0.07
-    right = losses.patch_nce(key, key, t).item()
+    right = losses.patch_nce(key, key, t).mean().item()
     assert right == pytest.approx(math.log1p(math.exp(-1 / t)), abs=1e-6)
-    swapped = losses.patch_nce(key.flip(1), key, t).item()
+    swapped = losses.patch_nce(key.flip(1), key, t).mean().item()
     assert swapped == pytest.approx(1 / t + math.log1p(math.exp(-1 / t)), rel=1e-5)
 
 
 def test_patch_nce_gives_no_gradient_to_the_content():
     query, key = torch.randn(1, 4, 3, requires_grad=True), torch.randn(1, 4, 3, requires_grad=True)
-    losses.patch_nce(query, key).backward()
+    losses.patch_nce(query, key).mean().backward()
     assert query.grad is not None
     assert key.grad is None
 

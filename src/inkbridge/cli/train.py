@@ -73,6 +73,7 @@ def train(
     from inkbridge.train.budget import Budget
     from inkbridge.train.config import load_config
     from inkbridge.train.loop import train as run_training
+    from inkbridge.train.processes import leads
 
     styles = _style_folders(style)
     assignments = [
@@ -88,11 +89,13 @@ def train(
         finished = run_training(
             content, styles, out, settings, budget, display.show, display.say, device, QualityMeter
         )
-    if not finished:
-        print(f"Stopped; saved in {out}. The same command goes on from here.")
-        return 130
-    print(f"Done. Now: inkbridge export {out} -o NAME.stylepack")
-    return 0
+    if leads():
+        print(
+            f"Done. Now: inkbridge export {out} -o NAME.stylepack"
+            if finished
+            else f"Stopped; saved in {out}. The same command goes on from here."
+        )
+    return 0 if finished else 130
 
 
 def _style_folders(arguments: list[str]) -> Path | dict[str, Path]:

@@ -109,8 +109,8 @@ def _learn(
     start, done, progress = time.monotonic(), 0, 0.0
     while progress < 1.0:
         rng = torch.Generator().manual_seed((config.seed << 32) + done)
-        content = _tensor(content_crops.batch(done * config.batch, config.batch))
-        style = _tensor(style_crops.batch(done * config.batch, config.batch))
+        content = _tensor(content_crops.batch(done * config.batch, range(config.batch)))
+        style = _tensor(style_crops.batch(done * config.batch, range(config.batch)))
         for group in optimizer.param_groups:
             group["lr"] = config.lr * ramp(progress, 0.3, 1.0, 0.02)
         result, keys = generator.with_features(content, code, draw_grain(content, rng))
@@ -144,7 +144,7 @@ def _content_loss(generator: Generator, keys: list[Tensor], result: Tensor, rng:
             torch.nn.functional.normalize(x.flatten(2).index_select(2, position).transpose(1, 2), dim=2)
             for x in (query, key)
         )
-        parts.append(losses.patch_nce(unit_query, unit_key))
+        parts.append(losses.patch_nce(unit_query, unit_key).mean())
     return mean(parts)
 
 

@@ -28,6 +28,8 @@ class Progress:
     """Time spent in training so far, over all starts."""
     setbacks: int = 0
     """Times that training broke and went back, each at half the learning rates (`inkbridge.train.health`)."""
+    at_once: int = 0
+    """Pictures that a network sees together since memory ran out; 0: as set."""
 
     @property
     def lr_factor(self) -> float:
@@ -37,27 +39,39 @@ class Progress:
 
 def save_checkpoint(path: Path, recipe: Recipe, progress: Progress) -> None:
     """Write networks, optimizers and progress, atomically."""
-    save_state(
-        path,
-        {
-            "progress": vars(progress),
-            "modules": {name: module.state_dict() for name, module in recipe.modules().items()},
-            "optimizers": {name: opt.state_dict() for name, opt in recipe.optimizers().items()},
-        },
-    )
+    save_state(path, whole_state(recipe, progress))
+
+
+def whole_state(recipe: Recipe, progress: Progress) -> dict[str, Any]:
+    """All that changes during training: networks, optimizers and progress."""
+    return {
+        "progress": vars(progress),
+        "modules": {name: module.state_dict() for name, module in recipe.modules().items()},
+        "optimizers": {name: opt.state_dict() for name, opt in recipe.optimizers().items()},
+    }
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
     """Write tensors and plain values by name, atomically."""
     # Through memory: torch turns a full disk into an error of its own that names no file.
+    written = to_bytes(state)
+    write_atomically(path, lambda file: file.write(written))
+
+
+def to_bytes(state: dict[str, Any]) -> memoryview:
+    """What `torch.load` reads."""
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    write_atomically(path, lambda file: file.write(buffer.getbuffer()))
+    return buffer.getbuffer()
 
 
 def restore_checkpoint(path: Path, recipe: Recipe) -> Progress:
     """Put the state of `path` into the recipe's networks and optimizers."""
-    state = read_checkpoint(path)
+    return restore_state(read_checkpoint(path), recipe, path)
+
+
+def restore_state(state: dict[str, Any], recipe: Recipe, path: Path) -> Progress:
+    """The same with a `whole_state`, read from `path`."""
     try:
         for name, module in recipe.modules().items():
             module.load_state_dict(state["modules"][name])
@@ -70,6 +84,7 @@ def restore_checkpoint(path: Path, recipe: Recipe) -> Progress:
         ) from None
     progress = Progress(**state["progress"])
     recipe.lr_factor = progress.lr_factor
+    recipe.passes.at_once = progress.at_once or recipe.passes.at_once
     return progress
 
 

@@ -43,7 +43,7 @@ class TrainConfig:
     """A pack, by name or file, whose networks and styles training starts from; empty: from nothing."""
     seed: int = 0
     precision: str = "auto"
-    """float32, bfloat16, or auto: whichever a short measurement on this machine finds faster."""
+    """float32, bfloat16, float16, or auto: whichever a short measurement on this machine finds faster."""
     sample_every: int | None = None
     """Images between sample grids; by default as many as take two minutes here; 0 for the last alone."""
     evaluate_every: int | None = None
@@ -200,7 +200,7 @@ def _check_values(config: TrainConfig, origin: str) -> None:
             require(0 <= value < math.inf, name, value, "a number, 0 or more")
         if name in COUNTS:
             require(value >= 1, name, value, "at least 1")
-    choices = ("auto", "float32", "bfloat16")
+    choices = ("auto", "float32", "bfloat16", "float16")
     require(config.precision in choices, "precision", config.precision, f"one of {', '.join(choices)}")
     # 48: the coarsest level of the texture loss still has one 5 x 5 patch.
     good_crop = data.crop >= 48 and data.crop % 16 == 0
@@ -256,6 +256,11 @@ def _check_together(config: TrainConfig, origin: str) -> None:
                     f"{name} = {value!r} cannot be used with recipe {config.recipe}: only {only} learns many "
                     f"styles. ({origin})"
                 )
+    if model.at_once and model.discriminator.spectral_norm:
+        raise ConfigError(
+            "at_once cannot be used with discriminator.spectral_norm, which changes with every pass: leave "
+            f"one of them out. ({origin})"
+        )
     bounded = model.losses.penalty == "wasserstein" and model.losses.penalty_weight > 0
     if model.losses.adversarial == "wasserstein" and not (bounded or model.discriminator.spectral_norm):
         raise ConfigError(

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import copy
+import math
+import resource
 import time
+import weakref
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from inkbridge.errors import ConfigError
 from inkbridge.train.config import TrainConfig
 from inkbridge.train.networks.generator import draw_grain
 from inkbridge.train.networks.published import UNet
+from inkbridge.train.precision import mixed
 from inkbridge.train.recipe import Recipe
 from inkbridge.train.recipes import RECIPES
 
 LEAST_CROP = 48
-UNDER_WAY = 1.5
-"""Memory of a whole update, in terms of what is kept for gradients: those themselves come on top."""
 
 
 @dataclass
@@ -33,8 +38,11 @@ class Cost:
     operations_per_pixel: int
     """Multiplications with addition in the generator, per pixel painted."""
     memory: int
-    """Bytes that networks, optimizers and what an update keeps for its gradients take, without PyTorch."""
+    """Bytes that training takes: on a CPU the whole process, on a GPU without PyTorch itself."""
     images_per_second: float
+    """Of all processes together."""
+    at_once: int
+    """Pictures that a network sees together, so that memory suffices."""
 
     def sentence(self) -> str:
         """For people."""
@@ -63,40 +71,144 @@ def build(config: TrainConfig, num_styles: int, device: torch.device) -> Recipe:
             f"discriminator.width (= {sizes[1].width}), or take a smaller --size."
         )
     torch.manual_seed(config.seed)
-    return make(config.model, device, num_styles)
+    recipe = make(config.model, device, num_styles)
+    if config.precision == "float16":
+        recipe.scale_losses()
+    return recipe
 
 
-def measure_cost(recipe: Recipe, config: TrainConfig, device: torch.device) -> Cost:
-    """Count, and time two updates of a copy of the recipe.
+def measure_cost(recipe: Recipe, config: TrainConfig, device: torch.device, num_processes: int = 1) -> Cost:
+    """Count, and time updates of a copy of the recipe, by one process's share of a batch.
 
-    Raises ConfigError before anything large is allocated when an update needs more memory than is free.
+    Where memory does not suffice networks see fewer pictures at once, as few as it takes. Raises ConfigError
+    when they cannot, most often before anything large is allocated.
     """
-    least = UNet.multiple if isinstance(recipe.generator, UNet) else LEAST_CROP
-    num = min(config.model.batch, 2)
-    kept = _Kept()
-    with torch.autograd.graph.saved_tensors_hooks(kept.pack, lambda tensor: tensor):
-        _update(copy.deepcopy(recipe), config, device, num, least, with_penalty=True)
-    growth = (config.model.batch / num) * (config.data.crop / least) ** 2
-    memory = _state(recipe) + int(UNDER_WAY * kept.bytes * growth)
-    free = _free_memory(device)
-    if memory > free:
-        raise ConfigError(
-            f"An update would need about {memory / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free. "
-            f"Lower batch (= {config.model.batch}) or data.crop (= {config.data.crop}), "
-            "or take a smaller --size."
+    batch = math.ceil(config.model.batch / num_processes)
+    learned, needed = _learned(recipe), _bytes(recipe, 2)
+    for at_once in _fewer_and_fewer(config, batch):
+        trial = copy.deepcopy(recipe)
+        trial.passes.at_once = at_once
+        try:
+            needed = max(_forecast(trial, config, device, batch), needed)
+            if needed > _free_memory(device):
+                continue
+            seconds, memory = _try_out(trial, config, device, batch)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            continue
+        return Cost(
+            sum(p.numel() for p in recipe.generator.parameters()),
+            sum(p.numel() for p in learned),
+            _operations(trial, device, _least_crop(recipe)),
+            memory,
+            config.model.batch / seconds,
+            at_once,
         )
-    trial = copy.deepcopy(recipe)
-    _update(trial, config, device, config.model.batch, config.data.crop)
-    start = time.perf_counter()
-    _update(trial, config, device, config.model.batch, config.data.crop)
-    seconds = time.perf_counter() - start
-    return Cost(
-        sum(p.numel() for p in recipe.generator.parameters()),
-        sum(p.numel() for p in _learned(recipe)),
-        _operations(trial, device, least),
-        memory,
-        config.model.batch / seconds,
+    raise ConfigError(
+        f"An update would need about {needed / 1e9:.1f} GB of memory, and "
+        f"{_free_memory(device) / 1e9:.1f} GB are free. Lower batch (= {config.model.batch}) or data.crop "
+        f"(= {config.data.crop}), or take a smaller --size."
     )
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an update ended because memory ran out."""
+    signs = ("out of memory", "can't allocate memory", "bad_alloc", "could not create a memory object")
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
+        sign in str(error) for sign in signs
+    )
+
+
+def _fewer_and_fewer(config: TrainConfig, batch: int) -> Iterator[int]:
+    """What to try for `at_once`."""
+    yield config.model.at_once
+    if not config.model.discriminator.spectral_norm:
+        fewer = min(config.model.at_once or 2 * batch, 2 * batch)
+        while fewer > 1:
+            fewer //= 2
+            yield fewer
+
+
+def _forecast(recipe: Recipe, config: TrainConfig, device: torch.device, batch: int) -> int:
+    """About the bytes of networks, optimizers and an update, from updates of few and little pictures."""
+    num, at_once = min(batch, 2), recipe.passes.at_once
+    small, large = (factor * _least_crop(recipe) for factor in (1, 2))
+
+    def most(remembered_parts: int, crop: int) -> int:
+        trial = copy.deepcopy(recipe)
+        trial.passes.at_once = remembered_parts
+        with _Alive() as alive:
+            _update(trial, config, device, num, crop, with_penalty=True)
+        return alive.most
+
+    pixels = batch * config.data.crop**2 - num * small**2
+    if pixels <= 0:
+        return _bytes(recipe, 2) + most(at_once, small)
+    of_network = (most(0, large) - most(0, small)) / (num * (large**2 - small**2))
+    if not at_once:
+        return _bytes(recipe, 2) + int(most(0, small) + of_network * pixels)
+    of_all = (most(num, large) - most(num, small)) / (num * (large**2 - small**2))
+    share = min(at_once / batch, 1.0)
+    return _bytes(recipe, 2) + int(most(num, small) + (of_all + share * of_network) * pixels)
+
+
+def _try_out(recipe: Recipe, config: TrainConfig, device: torch.device, batch: int) -> tuple[float, int]:
+    """Seconds of an update as they are in training, and the most bytes that it takes."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    before = _resident()
+    with _Alive() as alive:
+        _update(recipe, config, device, batch, config.data.crop, with_penalty=True)
+    start = time.perf_counter()
+    _update(recipe, config, device, batch, config.data.crop)
+    seconds = time.perf_counter() - start
+    if device.type == "cuda":
+        return seconds, torch.cuda.max_memory_allocated(device)
+    return seconds, before + alive.most + _bytes(
+        recipe, 2
+    )  # those of a checkpoint, copied before it is written
+
+
+class _Alive(TorchDispatchMode):
+    """The most bytes of tensors made within it that were alive at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.most = self._now = 0
+        self._known: set[int] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        for tensor in made if isinstance(made, tuple | list) else [made]:
+            if isinstance(tensor, Tensor):
+                self._note(tensor.untyped_storage())
+        return made
+
+    def _note(self, storage: torch.UntypedStorage) -> None:
+        place, size = storage._cdata, storage.nbytes()
+        if place not in self._known:
+            self._known.add(place)
+            self._now += size
+            self.most = max(self.most, self._now)
+            weakref.finalize(storage, self._forget, place, size)
+
+    def _forget(self, place: int, size: int) -> None:
+        self._known.discard(place)
+        self._now -= size
+
+
+def _resident() -> int:
+    """Bytes of memory that this process has; 0 where the system does not tell."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return 0
+    return pages * resource.getpagesize()
+
+
+def _least_crop(recipe: Recipe) -> int:
+    return UNet.multiple if isinstance(recipe.generator, UNet) else LEAST_CROP
 
 
 def _learned(recipe: Recipe) -> list[nn.Parameter]:
@@ -105,23 +217,13 @@ def _learned(recipe: Recipe) -> list[nn.Parameter]:
 
 def _state(recipe: Recipe) -> int:
     """Bytes of networks, gradients and the two moments that an optimizer keeps."""
+    return _bytes(recipe, 3)
+
+
+def _bytes(recipe: Recipe, times: int) -> int:
+    """Of all networks, and of what learns so many times more."""
     kept = [t for m in recipe.modules().values() for t in [*m.parameters(), *m.buffers()]]
-    return sum(t.numel() * t.element_size() for t in [*kept, *(3 * _learned(recipe))])
-
-
-class _Kept:
-    """Bytes of all tensors that were kept for gradients, each counted once."""
-
-    def __init__(self) -> None:
-        self.bytes = 0
-        self._seen: set[int] = set()
-
-    def pack(self, tensor: Tensor) -> Tensor:
-        place = tensor.untyped_storage().data_ptr()
-        if place not in self._seen and not isinstance(tensor, nn.Parameter):
-            self._seen.add(place)
-            self.bytes += tensor.untyped_storage().nbytes()
-        return tensor
+    return sum(t.numel() * t.element_size() for t in [*kept, *(times * _learned(recipe))])
 
 
 def _update(
@@ -136,7 +238,7 @@ def _update(
     sides = torch.rand(2, batch, 3, crop, crop, generator=rng).to(device) * 2 - 1
     content, style = (side.contiguous(memory_format=torch.channels_last) for side in sides)
     choice = recipe.choose(0, 0)
-    with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+    with mixed(config.precision, device):
         _, parts = recipe.update(content, style, choice, 0.0, 0 if with_penalty else batch, rng)
     float(parts["adversarial"])  # waits for a GPU
 

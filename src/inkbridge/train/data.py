@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -222,15 +223,15 @@ class Crops:
         rng = np.random.default_rng([*self.seed, 1, i])
         return self._crop(self.pictures[self._order[place]], rng)
 
-    def batch(self, start: int, num: int) -> RGB:
-        """Crops start .. start + num as num x crop x crop x 3 uint8."""
-        return np.stack([self.at(start + i) for i in range(num)])
+    def batch(self, start: int, places: Iterable[int]) -> RGB:
+        """Crops start + i of each i of `places` as num x crop x crop x 3 uint8."""
+        return np.stack([self.at(start + i) for i in places])
 
-    def of_one_picture(self, start: int, num: int) -> RGB:
+    def of_one_picture(self, start: int, places: Iterable[int]) -> RGB:
         """As many crops, all from the picture that crop `start` is from."""
         self.at(start)
         picture = self.pictures[self._order[start % len(self.pictures)]]
-        rngs = [np.random.default_rng([*self.seed, 2, start + i]) for i in range(num)]
+        rngs = [np.random.default_rng([*self.seed, 2, start + i]) for i in places]
         return np.stack([self._crop(picture, rng) for rng in rngs])
 
     def _crop(self, picture: RGB, rng: np.random.Generator) -> RGB:

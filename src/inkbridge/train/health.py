@@ -17,7 +17,7 @@ from inkbridge.errors import TrainingError
 from inkbridge.images import RGB, to_network
 from inkbridge.train.adversarial import ADVERSARIAL
 from inkbridge.train.checkpoint import Progress, restore_checkpoint, save_checkpoint
-from inkbridge.train.recipe import Recipe
+from inkbridge.train.recipe import GanConfig, Recipe
 from inkbridge.train.run_folder import RunFolder
 from inkbridge.train.signs import Eye
 
@@ -249,5 +249,38 @@ def go_back(
         f"{at.images_seen:,} images, on at half the learning rates ({at.setbacks} of {MOST_SETBACKS} times)."
     )
     run.append_health({"images_seen": at.images_seen, "sign": "not-finite", "said": sentence})
+    say(sentence)
+    return at
+
+
+def take_fewer(
+    run: RunFolder, recipe: Recipe, done: Progress, model: GanConfig, say: Callable[[str], None]
+) -> Progress:
+    """Go back to the run's checkpoint, networks seeing half as many pictures at once, and say so.
+
+    The update is the same as before, and takes longer. Returns the progress to go on from; the time spent
+    since counts. Raises TrainingError when they cannot see fewer; the checkpoint stays.
+    """
+    before = recipe.passes.at_once or 2 * model.batch  # all of them, remembered: twice what one by one takes
+    found = f"At {done.images_seen:,} images memory ran out"
+    if before == 1 or model.discriminator.spectral_norm or recipe.passes.processes.count > 1:
+        raise TrainingError(
+            f"{found}. What was trained up to the last checkpoint is kept in '{run.path}'. Start a new run "
+            f"with a lower batch (= {model.batch}), data.crop or --size."
+        )
+    for optimizer in recipe.optimizers().values():
+        optimizer.zero_grad(set_to_none=True)
+    at = restore_checkpoint(run.checkpoint, recipe)
+    at.seconds, at.at_once = done.seconds, before // 2
+    recipe.passes.at_once = at.at_once
+    if recipe.device.type == "cuda":
+        torch.cuda.empty_cache()
+    save_checkpoint(run.checkpoint, recipe, at)
+    run.cut_logs(at.images_seen)
+    sentence = (
+        f"{found}. On from {at.images_seen:,} images with networks that see {at.at_once} pictures at once: "
+        f"the same updates of {model.batch}, more slowly."
+    )
+    run.append_health({"images_seen": at.images_seen, "sign": "memory", "said": sentence})
     say(sentence)
     return at

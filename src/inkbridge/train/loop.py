@@ -16,20 +16,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from inkbridge.images import RGB, find_pictures
+from inkbridge.images import find_pictures
 from inkbridge.train.budget import Budget, Report
 from inkbridge.train.checkpoint import Progress, restore_checkpoint, save_checkpoint
 from inkbridge.train.config import TrainConfig, from_dict
-from inkbridge.train.cost import build, measure_cost
-from inkbridge.train.data import Crops, PictureSet
+from inkbridge.train.cost import build, is_out_of_memory, measure_cost
+from inkbridge.train.data import PictureSet
+from inkbridge.train.following import Leader, follow
 from inkbridge.train.from_pack import start_from
-from inkbridge.train.health import Health, go_back, what_broke
+from inkbridge.train.health import Health, go_back, take_fewer, what_broke
 from inkbridge.train.moments import Measure, Moments
+from inkbridge.train.processes import Processes, joined
 from inkbridge.train.recipe import Recipe
 from inkbridge.train.run_folder import RunFolder
 from inkbridge.train.samples import choose_unseen, write_samples
 from inkbridge.train.settle import check_sides, load_sides, settle_config, settle_pace, sources, tell_data
 from inkbridge.train.stopping import stop_requests
+from inkbridge.train.updates import Updates
 
 LOG_SECONDS = 5.0
 
@@ -53,26 +56,47 @@ def train(
     was saved). Raises DataError, ConfigError or TrainingError.
     """
     run = RunFolder(out)
+    folders = {"": styles} if isinstance(styles, Path) else dict(styles)
+    with joined(device) as (processes, place):
+        if processes.leads:
+            return _lead(run, content_dir, folders, config, budget, report, say, place, measure, processes)
+        return follow(run, content_dir, folders, place, processes)
+
+
+def _lead(
+    run: RunFolder,
+    content_dir: Path,
+    folders: dict[str, Path],
+    config: TrainConfig,
+    budget: Budget,
+    report: Callable[[Report], None],
+    say: Callable[[str], None],
+    place: torch.device,
+    measure: Measure | None,
+    processes: Processes,
+) -> bool:
     run.open()
     try:
-        place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        folders = {"": styles} if isinstance(styles, Path) else dict(styles)
         settled, is_new = settle_config(run, config, content_dir, folders, place)
         config = from_dict(settled, str(run.config))
         recipe = build(config, len(folders), place)
         for folder in (content_dir, *folders.values()):
             find_pictures(folder)  # says at once what it cannot find
         if is_new:
-            cost = measure_cost(recipe, config, place)
+            cost = measure_cost(recipe, config, place, processes.count)
             say(cost.sentence())
-            settled = settle_pace(settled, cost.images_per_second)
+            if cost.at_once != config.model.at_once:
+                say(f"Memory is short: networks see {cost.at_once} pictures at once, with the same results.")
+            settled = settle_pace(settled, cost.images_per_second) | {"at_once": cost.at_once}
             config = from_dict(settled, str(run.config))
+            recipe.passes.at_once = cost.at_once
+        recipe.passes.processes = processes
         content, style = load_sides(content_dir, folders, config, run.cache)
         if is_new:
             check_sides(content_dir, folders, content, style, recipe.pairs, say)
             # Only now: a mistyped folder must not claim the run folder.
             run.write_config({**settled, "folders": sources(content_dir, folders)})
-            say(f"New run in {run.path} ({config.precision}, {place}).")
+            say(f"New run in {run.path} ({config.precision}, {processes.on(place)}).")
         tell_data(content, style, say)
         say(f"Pictures: {run.samples}; curves: tensorboard --logdir {run.tensorboard}")
         done = Progress()
@@ -89,7 +113,9 @@ def train(
         moments = None
         if measure is not None and config.evaluate_every:
             moments = Moments(run, recipe, content, style, measure, health)
-        loop = _Loop(run, config, budget, recipe, content, style, done, place, moments, health, say)
+        styles = list(style.values())
+        leader = Leader(Updates(config, recipe, content, styles, place, processes), settled, content, done)
+        loop = _Loop(run, config, budget, recipe, content, styles, done, leader, moments, health, say)
         return loop.run_all(report)
     finally:
         run.close()
@@ -105,23 +131,17 @@ class _Loop:
         budget: Budget,
         recipe: Recipe,
         content: PictureSet,
-        styles: dict[str, PictureSet],
+        styles: list[PictureSet],
         done: Progress,
-        device: torch.device,
+        leader: Leader,
         moments: Moments | None,
         health: Health,
         say: Callable[[str], None],
     ) -> None:
         self.run, self.config, self.budget, self.recipe = run, config, budget, recipe
-        self.styles, self.done, self.device = list(styles.values()), done, device
+        self.styles, self.done, self.leader = styles, done, leader
         self.moments, self.health, self.say = moments, health, say
         self.stands_still = moments is not None and moments.stands_still(done.images_seen)
-        self.content_crops = Crops(content.pictures, "content", config.data, config.seed)
-        # Pairs are cropped alike: the same windows as contents.
-        side = "content" if recipe.pairs else "style"
-        self.style_crops = [
-            Crops(style.pictures, side, config.data, config.seed, i) for i, style in enumerate(self.styles)
-        ]
         self.sample_contents = choose_unseen(content)
         self.started_at, self.started_seconds = done.images_seen, done.seconds
 
@@ -135,6 +155,8 @@ class _Loop:
         with stop_requests() as stopped:
             while not self._is_over() and not stopped():
                 parts = self._update()
+                if parts is None:
+                    continue
                 now = time.perf_counter()
                 self.done.seconds += now - clock
                 clock = now
@@ -160,6 +182,7 @@ class _Loop:
                     save_checkpoint(self.run.checkpoint, self.recipe, self.done)
             if not self._is_over() and not self._went_back({}):
                 save_checkpoint(self.run.checkpoint, self.recipe, self.done)
+        self.leader.end(self._is_over())
         writer.close()
         if self._is_over() and self.moments is not None and self.moments.best >= 0:
             self.say(self.moments.summary())
@@ -169,31 +192,27 @@ class _Loop:
         good = self.budget.until_good and self.stands_still
         return good or self.budget.progress(self.done) >= 1.0
 
-    def _update(self) -> dict[str, Tensor]:
-        config, seen, batch = self.config, self.done.images_seen, self.config.model.batch
-        content = self._to_device(self.content_crops.batch(seen, batch))
-        choice = self.recipe.choose(config.seed, seen // batch)
-        crops = self.style_crops[choice.style]
-        take = crops.of_one_picture if choice.from_one_picture else crops.batch
-        style = self._to_device(take(seen, batch))
-        progress = self.budget.progress(self.done)
-        rng = torch.Generator().manual_seed((config.seed << 32) + seen)
-        torch.manual_seed((config.seed << 32) + seen)  # what draws for itself, as dropout does
-        bfloat16 = config.precision == "bfloat16"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16):
-            _, parts = self.recipe.update(content, style, choice, progress, seen, rng)
-        self.done.images_seen += batch
-        return parts
+    def _update(self) -> dict[str, Tensor] | None:
+        """Loss parts, or None when memory ran out."""
+        model = self.config.model
+        try:
+            parts = self.leader.update(self.done.images_seen, self.budget.progress(self.done))
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        else:
+            self.done.images_seen += model.batch
+            return parts
+        # Out here, where the error no longer holds what the update had made.
+        self.done = take_fewer(self.run, self.recipe, self.done, model, self.say)
+        return None
 
     def _went_back(self, parts: dict[str, Tensor]) -> bool:
         broken = what_broke(parts, self.recipe)
         if broken is not None:
             self.done = go_back(self.run, self.recipe, self.done, broken, self.say)
+            self.leader.share_state(self.done)
         return broken is not None
-
-    def _to_device(self, pictures: RGB) -> Tensor:
-        image = torch.from_numpy(pictures).to(self.device).permute(0, 3, 1, 2)
-        return image.float().div_(127.5).sub_(1).contiguous(memory_format=torch.channels_last)
 
     def _log(self, parts: dict[str, Tensor], report: Callable[[Report], None], writer: Any) -> None:
         losses = {name: float(part) for name, part in parts.items()}

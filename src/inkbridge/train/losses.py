@@ -20,11 +20,12 @@ def patch_nce(query: Tensor, key: Tensor, temperature: float = 0.07) -> Tensor:
     """Patch-contrastive loss: each place of the result must know its own place in the content.
 
     `query` and `key` are N x P x C unit vectors of the result and of the content at the same P places;
-    the P - 1 other places of the same picture are the negatives. Park et al. 2020, Eq. 2.
+    the P - 1 other places of the same picture are the negatives. A value for each picture. Park et al. 2020,
+    Eq. 2.
     """
     similarity = torch.bmm(query, key.detach().transpose(1, 2)) / temperature
     target = torch.arange(query.shape[1], device=query.device).repeat(query.shape[0])
-    return F.cross_entropy(similarity.flatten(0, 1), target)
+    return F.cross_entropy(similarity.flatten(0, 1), target, reduction="none").view(query.shape[:2]).mean(1)
 
 
 def laplacian_pyramid(image: Tensor, num_levels: int) -> list[Tensor]:

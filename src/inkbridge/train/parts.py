@@ -10,7 +10,7 @@ from inkbridge.train.augment import disguise
 from inkbridge.train.memory import Memory
 from inkbridge.train.networks import AnyGenerator
 from inkbridge.train.networks.projection import ProjectionHeads, sample_positions
-from inkbridge.train.recipe import mean
+from inkbridge.train.passes import Passes
 
 Memories = tuple[Memory, Memory, Memory]
 """Of results, of style pictures and of contents."""
@@ -29,26 +29,31 @@ def with_disguised(
 
 
 def content_loss(
+    passes: Passes,
     generator: AnyGenerator,
     heads: ProjectionHeads,
     keys: list[Tensor],
     result: Tensor,
     places: int,
     rng: torch.Generator,
+    mirrored: bool = False,
 ) -> Tensor:
-    """Patch-contrastive loss between the generator's features of contents (`keys`) and of results."""
-    return contrast(heads, keys, generator.features(result), places, rng)
+    """Patch-contrastive loss between the generator's features of contents (`keys`) and of results.
 
+    `mirrored`: results are, and contents were not.
+    """
+    positions = sample_positions(keys, places, rng)
 
-def contrast(
-    heads: ProjectionHeads, keys: list[Tensor], queries: list[Tensor], places: int, rng: torch.Generator
-) -> Tensor:
-    """The same for features that are there already."""
-    positions = sample_positions(queries, places, rng)
-    with torch.no_grad():
-        key_vectors = heads(keys, positions)
-    query_vectors = heads(queries, positions)
-    return mean([losses.patch_nce(query, key) for query, key in zip(query_vectors, key_vectors, strict=True)])
+    def contrast(result: Tensor, *keys: Tensor) -> Tensor:
+        queries = generator.features(result)
+        queries = [query.flip(3) for query in queries] if mirrored else queries
+        with torch.no_grad():
+            key_vectors = heads(list(keys), positions)
+        sides = zip(heads(queries, positions), key_vectors, strict=True)
+        return torch.stack([losses.patch_nce(query, key) for query, key in sides]).mean(0)
+
+    value: Tensor = passes(contrast, result, *keys).mean()
+    return value
 
 
 def texture_loss(

@@ -18,6 +18,8 @@ from inkbridge.train.networks import make_discriminator, make_generator
 from inkbridge.train.networks.discriminator import DiscriminatorConfig
 from inkbridge.train.networks.generator import GeneratorConfig
 from inkbridge.train.optimizers import OPTIMIZERS, OptimizerConfig, generator_lr, set_lrs
+from inkbridge.train.passes import Passes
+from inkbridge.train.precision import LossScaler
 from inkbridge.train.regularizers import PENALTIES
 from inkbridge.train.schedule import ema_decay
 
@@ -45,7 +47,10 @@ class GanConfig:
     """What every recipe can be told."""
 
     batch: int = 4
-    """Pictures of an update."""
+    """Pictures of an update, in all processes together."""
+    at_once: int = 0
+    """Pictures that a network sees together, at the same results: fewer take less memory and more time, for
+    what gradients need is worked out twice. 0: all, and everything is remembered."""
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
     losses: AdversarialConfig = field(default_factory=AdversarialConfig)
@@ -110,6 +115,8 @@ class Recipe:
         self.device, self.num_styles = device, num_styles
         self._adversarial, self._optimizing = config.losses, config.optimizer
         self._augmentations = config.augmentations
+        self.passes = Passes(config.at_once)
+        self.scaler = LossScaler()
         self.lr_factor = 1.0
         """By which all learning rates are multiplied: less than 1 once training broke."""
         self.generator = make_generator(config.generator, num_styles)
@@ -151,6 +158,11 @@ class Recipe:
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """One step of all networks; returns (results, loss parts)."""
         raise NotImplementedError
+
+    def scale_losses(self) -> None:
+        """Learn from scaled losses, for float16."""
+        self.scaler.start(self.device)
+        self.keep("scaler", self.scaler)
 
     def keep(self, name: str, module: nn.Module) -> None:
         """Save a module in checkpoints."""
@@ -199,11 +211,16 @@ class Recipe:
         judge = self.discriminator if discriminator is None else discriminator
         loss_d, loss_g = ADVERSARIAL[self._adversarial.adversarial]
         with parametrize.cached():  # one power iteration for all passes
-            fake, activations = judge(self._augmented(result, rng), judged_as)
-            real, wanted = judge(self._augmented(style, rng), None if mismatch_weight else index)
-            learned_from = fake
-            if shown is not None:
-                learned_from, _ = judge(self._augmented(shown.detach(), rng), judged_as)
+
+            def asked(pictures: Tensor, style: int | Tensor | None) -> tuple[list[Tensor], list[Tensor]]:
+                found: tuple[list[Tensor], list[Tensor]] = self.passes(
+                    lambda some: judge(some, style), self._augmented(pictures, rng)
+                )
+                return found
+
+            fake, activations = asked(result, judged_as)
+            real, wanted = asked(style, None if mismatch_weight else index)
+            learned_from = fake if shown is None else asked(shown.detach(), judged_as)[0]
         mismatch: float | Tensor = 0.0
         if mismatch_weight:
             others = [torch.cat([logits[:, :index], logits[:, index + 1 :]], 1) for logits in real]
@@ -211,14 +228,23 @@ class Recipe:
             mismatch = mean([loss_d(own.detach(), other) for own, other in zip(real, others, strict=True)])
         if self.probability is not None:
             self.probability.observe(real)
-        name = self._adversarial.penalty
+
+        def penalty(real: Tensor, fake: Tensor, share: Tensor) -> Tensor:
+            kind = PENALTIES[self._adversarial.penalty]
+            return kind(lambda image: judge(image, index)[0], real, fake, share)
+
+        def penalise(draw: torch.Generator) -> Tensor:
+            share = torch.rand(len(style), 1, 1, 1, generator=draw).to(style.device)
+            value: Tensor = self.passes(penalty, style, result.detach(), share).mean()
+            return value
+
         return Verdict(
             judge,
             mean([loss_g(*logits) for logits in zip(real, fake, strict=True)]),
             mean([loss_d(*logits) for logits in zip(real, learned_from, strict=True)])
             + mismatch_weight * mismatch,
             *(real, fake, activations, wanted),
-            lambda draw: PENALTIES[name](lambda image: judge(image, index)[0], style, result, draw),
+            penalise,
         )
 
     def learn(
@@ -233,17 +259,22 @@ class Recipe:
 
         Gradients of each reach that network alone. Returns loss parts.
         """
+        scaled = self.scaler.scale
         self.optimizer_g.zero_grad(set_to_none=True)
-        loss.backward(inputs=_parameters(self.optimizer_g), retain_graph=True)
+        scaled(loss).backward(inputs=_parameters(self.optimizer_g), retain_graph=True)
         self.optimizer_d.zero_grad(set_to_none=True)
         config, batch = self._adversarial, len(verdicts[0].real[0])
         for verdict in verdicts:
-            verdict.loss_d.backward(inputs=list(verdict.discriminator.parameters()), retain_graph=True)
+            scaled(verdict.loss_d).backward(
+                inputs=list(verdict.discriminator.parameters()), retain_graph=True
+            )
             if config.penalty_weight and (images_seen // batch) % config.penalty_every == 0:
-                (config.penalty_weight * config.penalty_every * verdict.penalise(rng)).backward()
+                scaled(config.penalty_weight * config.penalty_every * verdict.penalise(rng)).backward()
         set_lrs(self.optimizer_g, self.optimizer_d, self._optimizing, progress, images_seen, self.lr_factor)
-        self.optimizer_g.step()
-        self.optimizer_d.step()
+        optimizers = self.optimizer_g, self.optimizer_d
+        for optimizer in optimizers:
+            self.passes.processes.average_gradients(_parameters(optimizer))
+        self.scaler.step(*optimizers)
         decay = ema_decay(images_seen, batch, self._optimizing.ema_half_life)
         for copied, network in self._averaged:
             average(copied, network, decay)

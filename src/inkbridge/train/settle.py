@@ -18,7 +18,7 @@ from inkbridge.train.precision import resolve_precision
 from inkbridge.train.recipes import RECIPES
 from inkbridge.train.run_folder import RunFolder
 
-LEFT_OPEN = {"precision": "auto", "sample_every": None, "evaluate_every": None}
+LEFT_OPEN = {"precision": "auto", "sample_every": None, "evaluate_every": None, "at_once": 0}
 """What is settled by a measurement on this machine when a run starts."""
 FLAT = 3.0
 """Standard deviation, of 255, below which a picture shows one colour."""

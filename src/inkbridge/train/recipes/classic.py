@@ -67,7 +67,7 @@ class Classic(Recipe):
         rng: torch.Generator,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """One step of both networks; returns (results, loss parts)."""
-        result = self.generator(content, self.generator.styles)
+        result = self.passes(lambda some: self.generator(some, self.generator.styles), content)
         verdict = self.judge(result, style, rng)
         parts = {"adversarial": verdict.loss_g}
         loss = self.config.losses.adversarial_weight * parts["adversarial"]

@@ -92,12 +92,17 @@ class Cut(Recipe):
         config, code = self.config.losses, self.generator.styles
         content = fade(content, rng) if self.config.fade else content
         content, num = with_disguised(content, style, config.redraw_weight, rng)
-        result, keys = self.generator.with_features(content, code, draw_grain(content, rng))
+        result, keys = self.passes(
+            lambda some, grain: self.generator.with_features(some, code, grain),
+            *(content, draw_grain(content, rng)),
+        )
         painted, keys = result[:num], [key[:num] for key in keys]
         verdict = self.judge(result, style, rng)
         parts = {
             "adversarial": verdict.loss_g,
-            "content": content_loss(self.generator, self.heads, keys, painted, config.content_places, rng),
+            "content": content_loss(
+                self.passes, self.generator, self.heads, keys, painted, config.content_places, rng
+            ),
         }
         loss = config.adversarial_weight * parts["adversarial"]
         loss = loss + config.content_weight * parts["content"]

@@ -77,11 +77,17 @@ class CycleGan(Recipe):
         config = self.config.losses
 
         def there(pictures: Tensor) -> Tensor:
-            painted: Tensor = self.generator(pictures, self.generator.styles, draw_grain(pictures, rng))
+            painted: Tensor = self.passes(
+                lambda some, grain: self.generator(some, self.generator.styles, grain),
+                *(pictures, draw_grain(pictures, rng)),
+            )
             return painted
 
         def back(pictures: Tensor) -> Tensor:
-            returned: Tensor = self.back(pictures, self.back.styles, draw_grain(pictures, rng))
+            returned: Tensor = self.passes(
+                lambda some, grain: self.back(some, self.back.styles, grain),
+                *(pictures, draw_grain(pictures, rng)),
+            )
             return returned
 
         result, returned = there(content), back(style)

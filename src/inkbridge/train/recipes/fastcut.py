@@ -16,7 +16,7 @@ from inkbridge.train.networks.discriminator import DiscriminatorConfig
 from inkbridge.train.networks.generator import GeneratorConfig, draw_grain
 from inkbridge.train.networks.projection import ProjectionHeads
 from inkbridge.train.optimizers import OptimizerConfig, PublishedOptimizerConfig
-from inkbridge.train.parts import contrast
+from inkbridge.train.parts import content_loss
 from inkbridge.train.recipe import AdversarialConfig, Choice, GanConfig, Recipe
 
 
@@ -72,16 +72,18 @@ class FastCut(Recipe):
         config = self.config.losses
         mirrored = bool(torch.rand(1, generator=rng) < 0.5)
         with torch.no_grad():
-            keys = self.generator.features(content)
-        entering = content.flip(3) if mirrored else content
-        result = self.generator(entering, self.generator.styles, draw_grain(content, rng))
+            keys = self.passes(self.generator.features, content)
+        result = self.passes(
+            lambda some, grain: self.generator(some, self.generator.styles, grain),
+            *(content.flip(3) if mirrored else content, draw_grain(content, rng)),
+        )
         verdict = self.judge(result, style, rng)
-        queries = self.generator.features(result)
-        if mirrored:
-            queries = [query.flip(3) for query in queries]
         parts = {
             "adversarial": verdict.loss_g,
-            "content": contrast(self.heads, keys, queries, config.content_places, rng),
+            "content": content_loss(
+                *(self.passes, self.generator, self.heads, keys, result, config.content_places, rng),
+                mirrored=mirrored,
+            ),
         }
         loss = config.adversarial_weight * parts["adversarial"] + config.content_weight * parts["content"]
         parts |= self.learn(loss, [verdict], progress, images_seen, rng)

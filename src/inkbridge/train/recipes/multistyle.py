@@ -97,7 +97,7 @@ class Multistyle(Recipe):
         """One step of all networks; returns (results, loss parts)."""
         config = self.config.losses
         learned = self.generator.styles[choice.style : choice.style + 1]
-        read = self.encoder(style)
+        read = self.passes(self.encoder, style)
         code = read.mean(0, keepdim=True) if choice.from_one_picture else learned
         judged_as: int | Tensor = choice.style
         if choice.fused_with is not None:
@@ -108,13 +108,18 @@ class Multistyle(Recipe):
         num = len(content)
         if choice.fused_with is None:
             content, num = with_disguised(content, style, config.redraw_weight, rng)
-        result, keys = self.generator.with_features(content, code, draw_grain(content, rng))
+        result, keys = self.passes(
+            lambda some, grain: self.generator.with_features(some, code, grain),
+            *(content, draw_grain(content, rng)),
+        )
         painted, keys = result[:num], [key[:num] for key in keys]
         mismatch = config.mismatch_weight if self.num_styles > 1 else 0.0
         verdict = self.judge(result, style, rng, judged_as, choice.style, mismatch_weight=mismatch)
         parts = {
             "adversarial": verdict.loss_g,
-            "content": content_loss(self.generator, self.heads, keys, painted, config.content_places, rng),
+            "content": content_loss(
+                self.passes, self.generator, self.heads, keys, painted, config.content_places, rng
+            ),
             "activation": losses.sliced_activations(verdict.activations, verdict.wanted, rng),
             "texture": self._texture_loss(painted, content[:num], style, choice, rng),
             "style": self._style_loss(result, code),
@@ -142,7 +147,7 @@ class Multistyle(Recipe):
         # Reading is learned from real style pictures alone: an encoder that learned it from results too would
         # come to read from them whatever code they were painted with.
         weights = {name: weight.detach() for name, weight in self.encoder.named_parameters()}
-        read = torch.func.functional_call(self.encoder, weights, (result,))
+        read = self.passes(lambda some: torch.func.functional_call(self.encoder, weights, (some,)), result)
         return (read - code.detach()).abs().mean()
 
     def _texture_loss(

@@ -55,7 +55,10 @@ class Paired(Recipe):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """One step of both networks; returns (results, loss parts)."""
         config = self.config.losses
-        result = self.generator(content, self.generator.styles, draw_grain(content, rng))
+        result = self.passes(
+            lambda some, grain: self.generator(some, self.generator.styles, grain),
+            *(content, draw_grain(content, rng)),
+        )
         verdict = self.judge(torch.cat([content, result], 1), torch.cat([content, style], 1), rng)
         parts = {"adversarial": verdict.loss_g, "pair": (result - style).abs().mean()}
         loss = config.adversarial_weight * parts["adversarial"] + config.pair_weight * parts["pair"]
