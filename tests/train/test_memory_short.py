@@ -68,7 +68,7 @@ def test_memory_too_short_from_the_start_is_said_before_training(greedy, toy_fol
     said: list[str] = []
     config = load_config(None, SETTINGS)
     assert train(*toy_folders, tmp_path / "run", config, Budget(images=16), say=said.append)
-    assert any("Memory is short: networks see 4 pictures at once" in sentence for sentence in said)
+    assert any("Networks see 4 pictures at once, so that memory suffices" in sentence for sentence in said)
     assert not any("memory ran out" in sentence for sentence in said)
     assert json.loads((tmp_path / "run" / "config.json").read_text())["at_once"] == 4
     assert train(*toy_folders, tmp_path / "run", config, Budget(images=32))

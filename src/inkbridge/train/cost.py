@@ -42,7 +42,7 @@ class Cost:
     images_per_second: float
     """Of all processes together."""
     at_once: int
-    """Pictures that a network sees together, so that memory suffices."""
+    """Pictures that a network sees together, so that memory suffices; 0 for all."""
 
     def sentence(self) -> str:
         """For people."""
@@ -51,6 +51,11 @@ class Cost:
             f"{self.operations_per_pixel / 1e3:.1f} k operations a pixel; all networks that learn: "
             f"{self.learned_parameters / 1e6:.2f} M. Memory: about {self.memory / 1e9:.2f} GB. "
             f"Speed: about {self.images_per_second:.3g} images/s."
+            + (
+                f" Networks see {self.at_once} pictures at once, so that memory suffices."
+                if self.at_once
+                else ""
+            )
         )
 
 

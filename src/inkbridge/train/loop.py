@@ -85,8 +85,6 @@ def _lead(
         if is_new:
             cost = measure_cost(recipe, config, place, processes.count)
             say(cost.sentence())
-            if cost.at_once != config.model.at_once:
-                say(f"Memory is short: networks see {cost.at_once} pictures at once, with the same results.")
             settled = settle_pace(settled, cost.images_per_second) | {"at_once": cost.at_once}
             config = from_dict(settled, str(run.config))
             recipe.passes.at_once = cost.at_once
