@@ -246,3 +246,14 @@ def test_training_moves_results_towards_the_style(toy_folders, tmp_path):
     after = StyleDistance(styles, short_side=64, num_levels=3).of(painted)
     assert sum(after) < 0.6 * sum(before), (before, after)
     assert np.std([picture.mean() for picture in painted]) > 0.1
+
+
+def test_which_folder_is_painted_like_which_is_said_before_training(toy_folders, tmp_path):
+    """Swapped folders are a good run of another kind; only whoever started it can see that."""
+    said: list[str] = []
+    config = load_config(None, TINY)
+    train(*toy_folders, tmp_path / "run", config, Budget(images=4), say=said.append)
+    content, style = toy_folders
+    assert f"Pictures like those in '{content}' will be painted like those in '{style}'." in said
+    train(style, content, tmp_path / "swapped", config, Budget(images=4), say=said.append)
+    assert f"Pictures like those in '{style}' will be painted like those in '{content}'." in said

@@ -26,6 +26,7 @@ from inkbridge.train.following import Leader, follow
 from inkbridge.train.from_pack import start_from
 from inkbridge.train.health import Health, go_back, take_fewer, what_broke
 from inkbridge.train.moments import Measure, Moments
+from inkbridge.train.passes import Passes
 from inkbridge.train.processes import Processes, joined
 from inkbridge.train.recipe import Recipe
 from inkbridge.train.run_folder import RunFolder
@@ -87,8 +88,7 @@ def _lead(
             say(cost.sentence())
             settled = settle_pace(settled, cost.images_per_second) | {"at_once": cost.at_once}
             config = from_dict(settled, str(run.config))
-            recipe.passes.at_once = cost.at_once
-        recipe.passes.processes = processes
+        recipe.passes = Passes(config.model.at_once, processes)
         content, style = load_sides(content_dir, folders, config, run.cache)
         if is_new:
             check_sides(content_dir, folders, content, style, recipe.pairs, say)
@@ -146,8 +146,7 @@ class _Loop:
     def run_all(self, report: Callable[[Report], None]) -> bool:
         """Update until the budget is spent or a stop is asked for."""
         writer = _tensorboard(self.run.tensorboard, self.done.images_seen)
-        clock = time.perf_counter()
-        last_saved = last_logged = clock
+        clock = last_saved = last_logged = time.perf_counter()
         next_sample = self._next(self.config.sample_every)
         next_measured = self._next(self.config.evaluate_every)
         with stop_requests() as stopped:
@@ -218,7 +217,6 @@ class _Loop:
         images = self.done.images_seen - self.started_at
         speed = images / max(self.done.seconds - self.started_seconds, 1e-9)
         progress = self.budget.progress(self.done)
-        left = self.budget.seconds_left(self.done, speed)
         entry = {
             "images_seen": self.done.images_seen,
             "seconds": round(self.done.seconds, 2),
@@ -229,6 +227,7 @@ class _Loop:
         self.run.append_log(entry)
         for name, value in losses.items():
             writer.add_scalar(name, value, self.done.images_seen)
+        left = self.budget.seconds_left(self.done, speed)
         report(Report(progress, self.done.images_seen, speed, left, losses))
 
     def _measure(self, moments: Moments, writer: Any) -> None:

@@ -48,7 +48,7 @@ def settle_config(
     wanted["title"] = config.title or recorded["title"]
     for name, left_open in LEFT_OPEN.items():
         if wanted[name] == left_open:
-            wanted[name] = recorded[name]
+            wanted[name] = recorded.get(name, left_open)
     differing = [name for name in recorded if recorded[name] != wanted[name]]
     if differing:
         raise ConfigError(
@@ -66,7 +66,7 @@ def check_sides(
     pairs: bool,
     say: Callable[[str], None],
 ) -> None:
-    """Raises DataError for folders from which nothing can be learned; says what lies in both.
+    """Raises DataError for folders from which nothing can be learned; says which is which, what lies in both.
 
     `pairs`: whether the two sides belong together, and may lie in one folder.
     """
@@ -80,6 +80,8 @@ def check_sides(
                 f"{side}: {flat} of {len(found.pictures)} pictures in '{folder}' are of one colour; nothing "
                 "can be learned from them. Put pictures into it."
             )
+    for folder in folders.values():
+        say(f"Pictures like those in '{content_dir}' will be painted like those in '{folder}'.")
     if pairs:
         return
     ours = _digests(content_dir)
