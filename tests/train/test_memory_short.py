@@ -74,6 +74,19 @@ def test_memory_too_short_from_the_start_is_said_before_training(greedy, toy_fol
     assert train(*toy_folders, tmp_path / "run", config, Budget(images=32))
 
 
+def test_a_forecast_of_too_much_memory_is_answered_in_the_same_way(monkeypatch):
+    config = load_config(None, [*SETTINGS, "batch=64", "data.crop=192"])
+    recipe = cost.build(config, 1, torch.device("cpu"))
+    needed = []
+    for at_once in (0, 4):
+        recipe.passes.at_once = at_once
+        needed.append(cost._forecast(recipe, config, torch.device("cpu"), 64))
+    assert needed[1] < needed[0]
+    monkeypatch.setattr(cost, "_free_memory", lambda device: sum(needed) // 2)
+    found = cost.measure_cost(recipe, config, torch.device("cpu"))
+    assert 0 < found.at_once < 64
+
+
 def test_memory_too_short_for_one_picture_is_one_sentence_and_loses_nothing(greedy, toy_folders, tmp_path):
     greedy(most=0, after=0)
     with pytest.raises(ConfigError, match=r"Lower batch \(= 8\)"):

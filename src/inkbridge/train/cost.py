@@ -94,7 +94,7 @@ def measure_cost(recipe: Recipe, config: TrainConfig, device: torch.device, num_
         trial = copy.deepcopy(recipe)
         trial.passes.at_once = at_once
         try:
-            needed = max(_forecast(trial, config, device, batch), needed)
+            needed = _forecast(trial, config, device, batch)
             if needed > _free_memory(device):
                 continue
             seconds, memory = _try_out(trial, config, device, batch)
@@ -170,9 +170,8 @@ def _try_out(recipe: Recipe, config: TrainConfig, device: torch.device, batch: i
     seconds = time.perf_counter() - start
     if device.type == "cuda":
         return seconds, torch.cuda.max_memory_allocated(device)
-    return seconds, before + alive.most + _bytes(
-        recipe, 2
-    )  # those of a checkpoint, copied before it is written
+    # And a checkpoint, copied before it is written.
+    return seconds, before + alive.most + _bytes(recipe, 2)
 
 
 class _Alive(TorchDispatchMode):
