@@ -102,6 +102,7 @@ def test_a_run_that_stands_still_says_so_once_and_stops_if_told_to(toy_folders, 
         assert train(*toy_folders, run, config, budget, say=said.append, measure=measure)
         progress = read_checkpoint(run / "checkpoint.pt")["progress"]
         assert progress["images_seen"] == images_seen
+        assert f"{run}: done" in run_inkbridge("watch", run, "--once").stdout
         told = [sentence for sentence in said if "hardly helps" in sentence]
         assert len(told) == (0 if scores is RISING else 1)
         assert all("second half of 64 images" in sentence for sentence in told)

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 if TYPE_CHECKING:
     from inkbridge.train.run_folder import RunFolder
 
-NOT_LOSSES = {"images_seen", "seconds", "progress", "images_per_second"}
+NOT_LOSSES = {"images_seen", "seconds", "progress", "finished", "images_per_second"}
 """Of a line of the log."""
 BARS = "▁▂▃▄▅▆▇█"
 COLUMNS = 48
@@ -62,7 +62,7 @@ def _lines(run: RunFolder) -> list[str]:
     seconds_left = now["seconds"] * (1 - now["progress"]) / max(now["progress"], 1e-9)
     left = time.strftime("%H:%M:%S", time.gmtime(seconds_left))
     full = round(COLUMNS * now["progress"])
-    state = "done" if now["progress"] >= 1 else f"{left} left"
+    state = "done" if now.get("finished", now["progress"] >= 1) else f"{left} left"
     lines = [
         f"{run.path}: {state}; last heard of {_ago(ago)} ago",
         f"{'━' * full}{'─' * (COLUMNS - full)}  {now['progress']:.0%}  {now['images_seen']:,} images  "

@@ -214,21 +214,21 @@ class _Loop:
     def _log(self, parts: dict[str, Tensor], report: Callable[[Report], None], writer: Any) -> None:
         losses = {name: float(part) for name, part in parts.items()}
         self.health.observe(losses)
-        images = self.done.images_seen - self.started_at
-        speed = images / max(self.done.seconds - self.started_seconds, 1e-9)
-        progress = self.budget.progress(self.done)
+        done, budget = self.done, self.budget
+        speed = (done.images_seen - self.started_at) / max(done.seconds - self.started_seconds, 1e-9)
+        progress = budget.progress(done)
         entry = {
-            "images_seen": self.done.images_seen,
-            "seconds": round(self.done.seconds, 2),
+            "images_seen": done.images_seen,
+            "seconds": round(done.seconds, 2),
             "progress": round(progress, 5),
+            "finished": self._is_over(),
             "images_per_second": round(speed, 3),
             **{name: round(value, 5) for name, value in losses.items()},
         }
         self.run.append_log(entry)
         for name, value in losses.items():
-            writer.add_scalar(name, value, self.done.images_seen)
-        left = self.budget.seconds_left(self.done, speed)
-        report(Report(progress, self.done.images_seen, speed, left, losses))
+            writer.add_scalar(name, value, done.images_seen)
+        report(Report(progress, done.images_seen, speed, budget.seconds_left(done, speed), losses))
 
     def _measure(self, moments: Moments, writer: Any) -> None:
         for name, figures in moments.measure(self.done, self.budget.progress(self.done)).items():
