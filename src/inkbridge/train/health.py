@@ -241,16 +241,12 @@ def go_back(
             "optimizer.generator_lr and optimizer.discriminator_lr, or lower loss weights (--set)."
         )
     at.seconds, at.setbacks = done.seconds, done.setbacks + 1
-    save_checkpoint(run.checkpoint, recipe, at)
     recipe.lr_factor = at.lr_factor
-    run.cut_logs(at.images_seen)
     sentence = (
         f"{found}, most often because learning rates or loss weights are too high. Gone back to "
         f"{at.images_seen:,} images, on at half the learning rates ({at.setbacks} of {MOST_SETBACKS} times)."
     )
-    run.append_health({"images_seen": at.images_seen, "sign": "not-finite", "said": sentence})
-    say(sentence)
-    return at
+    return _on_from(run, recipe, at, "not-finite", sentence, say)
 
 
 def take_fewer(
@@ -275,12 +271,19 @@ def take_fewer(
     recipe.passes.at_once = at.at_once
     if recipe.device.type == "cuda":
         torch.cuda.empty_cache()
-    save_checkpoint(run.checkpoint, recipe, at)
-    run.cut_logs(at.images_seen)
     sentence = (
         f"{found}. On from {at.images_seen:,} images with networks that see {at.at_once} pictures at once: "
         f"the same updates of {model.batch}, more slowly."
     )
-    run.append_health({"images_seen": at.images_seen, "sign": "memory", "said": sentence})
+    return _on_from(run, recipe, at, "memory", sentence, say)
+
+
+def _on_from(
+    run: RunFolder, recipe: Recipe, at: Progress, sign: str, sentence: str, say: Callable[[str], None]
+) -> Progress:
+    """Save the state that was gone back to, with what has changed in it, and say what happened."""
+    save_checkpoint(run.checkpoint, recipe, at)
+    run.cut_logs(at.images_seen)
+    run.append_health({"images_seen": at.images_seen, "sign": sign, "said": sentence})
     say(sentence)
     return at
