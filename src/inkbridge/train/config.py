@@ -41,6 +41,9 @@ class TrainConfig:
     """Name of the style, for people; empty: the name of the style folder."""
     start_from: str = ""
     """A pack, by name or file, whose networks and styles training starts from; empty: from nothing."""
+    warm_start: int = 0
+    """Images at the start of a run from which the generator only learns to paint contents and style pictures
+    as they are (autoencoding), before it is asked for style."""
     seed: int = 0
     precision: str = "auto"
     """float32, bfloat16, float16, or auto: whichever a short measurement on this machine finds faster."""
@@ -235,6 +238,11 @@ def _check_values(config: TrainConfig, origin: str) -> None:
 def _check_together(config: TrainConfig, origin: str) -> None:
     """Settings that are good each by itself and contradict each other."""
     model = config.model
+    if config.warm_start and config.start_from:
+        raise ConfigError(
+            "warm_start cannot be used with start_from (--from), which is a warm start itself: leave one of "
+            f"them out. ({origin})"
+        )
     if model.generator.kind == "unet256" and config.data.crop % UNet.multiple:
         raise ConfigError(
             f"data.crop = {config.data.crop} cannot be used with generator.kind = 'unet256': it must be a "

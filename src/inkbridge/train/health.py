@@ -168,7 +168,7 @@ class Health:
             if before and all(torch.equal(a, b) for a, b in zip(weights, before, strict=True)):
                 found[f"{name}-still"] = 0.0
             self._weights[name] = weights
-        recent = self._losses[-RECENT:]
+        recent = [losses for losses in self._losses[-RECENT:] if "discriminator" in losses]
         # Of pairs the pair itself teaches the generator, and a sure discriminator does no harm.
         if (
             len(recent) == RECENT

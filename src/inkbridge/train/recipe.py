@@ -16,7 +16,7 @@ from inkbridge.train.adversarial import ADVERSARIAL
 from inkbridge.train.augment import AdaptiveProbability, augment
 from inkbridge.train.networks import make_discriminator, make_generator
 from inkbridge.train.networks.discriminator import DiscriminatorConfig
-from inkbridge.train.networks.generator import GeneratorConfig
+from inkbridge.train.networks.generator import GeneratorConfig, draw_grain
 from inkbridge.train.optimizers import OPTIMIZERS, OptimizerConfig, generator_lr, set_lrs
 from inkbridge.train.passes import Passes
 from inkbridge.train.precision import LossScaler
@@ -270,19 +270,45 @@ class Recipe:
             )
             if config.penalty_weight and (images_seen // batch) % config.penalty_every == 0:
                 scaled(config.penalty_weight * config.penalty_every * verdict.penalise(rng)).backward()
+        self._step([self.optimizer_g, self.optimizer_d], batch, progress, images_seen)
+        return {
+            "discriminator": mean([verdict.loss_d.detach() for verdict in verdicts]),
+            "real_logit": mean([logit.detach().mean() for logit in verdicts[0].real]),
+            "fake_logit": mean([logit.detach().mean() for logit in verdicts[0].fake]),
+        }
+
+    def autoencode(
+        self,
+        pictures: Tensor,
+        index: int,
+        progress: float,
+        images_seen: int,
+        rng: torch.Generator,
+    ) -> dict[str, Tensor]:
+        """One step of the generator alone: paint pictures as they are. Returns loss parts.
+
+        `pictures`: a batch of contents and one of style pictures together, in style `index`.
+        """
+        painted = self.passes(
+            lambda some, grain: self.generator(some, self.generator.styles[index : index + 1], grain),
+            *(pictures, draw_grain(pictures, rng)),
+        )
+        loss = (painted - pictures).abs().mean()
+        self.optimizer_g.zero_grad(set_to_none=True)
+        self.scaler.scale(loss).backward()
+        self._step([self.optimizer_g], len(pictures) // 2, progress, images_seen)
+        return {"autoencoding": loss.detach()}
+
+    def _step(
+        self, optimizers: list[torch.optim.Optimizer], batch: int, progress: float, images_seen: int
+    ) -> None:
         set_lrs(self.optimizer_g, self.optimizer_d, self._optimizing, progress, images_seen, self.lr_factor)
-        optimizers = self.optimizer_g, self.optimizer_d
         for optimizer in optimizers:
             self.passes.processes.average_gradients(_parameters(optimizer))
         self.scaler.step(*optimizers)
         decay = ema_decay(images_seen, batch, self._optimizing.ema_half_life)
         for copied, network in self._averaged:
             average(copied, network, decay)
-        return {
-            "discriminator": mean([verdict.loss_d.detach() for verdict in verdicts]),
-            "real_logit": mean([logit.detach().mean() for logit in verdicts[0].real]),
-            "fake_logit": mean([logit.detach().mean() for logit in verdicts[0].fake]),
-        }
 
     def _augmented(self, pictures: Tensor, rng: torch.Generator) -> Tensor:
         probability = 1.0 if self.probability is None else float(self.probability.probability)

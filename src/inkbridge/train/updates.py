@@ -46,6 +46,9 @@ class Updates:
         rng = torch.Generator().manual_seed((config.seed << 32) + images_seen)
         torch.manual_seed((config.seed << 32) + images_seen)  # what draws for itself, as dropout does
         with mixed(config.precision, self.device):
+            if images_seen < config.warm_start:
+                both = torch.cat([content, style])
+                return self.recipe.autoencode(both, choice.style, progress, images_seen, rng)
             _, parts = self.recipe.update(content, style, choice, progress, images_seen, rng)
         return parts
 
