@@ -61,6 +61,16 @@ def test_a_run_from_a_pack_paints_as_the_pack_does_before_it_has_learned(pack, f
     assert np.abs(first.code(like=example) - on.code(like=example)).max() < 1e-3
 
 
+def test_few_style_pictures_are_a_reason_to_start_from_a_pack(pack, folders, tmp_path):
+    said: dict[str, list[str]] = {"": [], str(pack): []}
+    for start, sentences in said.items():
+        config = load_config(None, [*STILL, f"start_from={start}"], "multistyle")
+        out = tmp_path / str(len(start))
+        train(folders / "content", folders / "new", out, config, Budget(images=2), say=sentences.append)
+    told = "Only 8 style pictures: from a pack (--from; see inkbridge styles)"
+    assert [any(told in each for each in sentences) for sentences in said.values()] == [True, False]
+
+
 def test_a_new_style_starts_where_the_encoder_puts_its_pictures(pack, folders, tmp_path):
     on = started(pack, folders, tmp_path, "ink", "new")
     pictures = [str(path) for path in sorted((folders / "new").glob("*.png"))]

@@ -16,6 +16,8 @@ from inkbridge.inspect.duplicates import find_duplicates
 from inkbridge.inspect.survey import MARK_SHARE, Facts, Survey, shared_mark, survey
 
 FEW, ENOUGH = 8, 40
+FEW_STYLES = 50
+"""Under so many style pictures a run is better when it starts from a pack (docs/few-pictures.md)."""
 CROP = 96
 """Side of the crops that the recipes train on by default."""
 DEFAULT_TRIM = 0.04
@@ -50,7 +52,10 @@ class Advice:
         for name, value in self.settings.items():
             table, _, key = name.rpartition(".")
             tables.setdefault(table, []).append(f"{key} = {value}")
-        lines = [f"# {reason}" for reason in self.reasons] + [f"# Train with --minutes {self.minutes}.", ""]
+        lines = [f"# {reason}" for reason in self.reasons] + [
+            f"# Train with --minutes {self.minutes} --until-good.",
+            "",
+        ]
         for table, entries in tables.items():
             lines += ([f"[{table}]"] if table else []) + entries + [""]
         return "\n".join(lines)
@@ -109,7 +114,7 @@ def _about(side: Survey, name: str, same: list[tuple[Path, Path]]) -> list[Findi
     if side.unreadable:
         say("unreadable", f"{_files(len(side.unreadable))} cannot be read; training leaves them out.", [])
     if len(pictures) < FEW:
-        say("few", f"only {len(pictures)} pictures; results will repeat them. Find more of the kind.", [])
+        say("few", f"only {len(pictures)} pictures. Find more of the kind.", [])
     small = [p for p in pictures if min(p.width, p.height) < 2 * CROP]
     if small:
         say(
@@ -178,6 +183,8 @@ def _advise(style: Survey, distance: CulturalDistance) -> Advice:
     if num < FEW:
         settings["data.minimum"] = num
         reasons.append(f"Training asks for {FEW} pictures unless told otherwise.")
+    if num < FEW_STYLES:
+        reasons.append("With so few style pictures start from a pack (train --from; inkbridge styles).")
     framed = [facts.frame for facts in style.pictures if facts.frame > 0]
     if framed and max(framed) > DEFAULT_TRIM:
         settings["data.trim"] = min(round(max(framed) + 0.01, 2), 0.2)
@@ -187,9 +194,8 @@ def _advise(style: Survey, distance: CulturalDistance) -> Advice:
         reasons.append(f"Style pictures are taken as they are: their short side is {median:.0f} pixels.")
     minutes = 30 if distance.total < 0.05 else 60
     reasons.append(
-        "The two are close: half an hour shows what can be had."
-        if minutes == 30
-        else "The two are far apart: give it an hour on two cores, more if samples still change."
+        f"The two are {'close' if minutes == 30 else 'far apart'}: give it up to {minutes} minutes with "
+        "--until-good, which ends when more does not help."
     )
     return Advice("cut", settings, minutes, reasons)
 

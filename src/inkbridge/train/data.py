@@ -95,7 +95,7 @@ def load_pictures(
             raise DataError(f"{found}; at least {config.minimum} needed. Put pictures into it.")
         raise DataError(
             f"{found}; training needs at least {config.minimum}. Add pictures, or go on anyway with "
-            f"--set data.minimum={len(pictures)}."
+            f"--set data.minimum={len(pictures)}, best from a pack (--from)."
         )
     return loaded
 

@@ -91,7 +91,7 @@ def _lead(
         recipe.passes = Passes(config.model.at_once, processes)
         content, style = load_sides(content_dir, folders, config, run.cache)
         if is_new:
-            check_sides(content_dir, folders, content, style, recipe.pairs, say)
+            check_sides(content_dir, folders, content, style, config, say)
             # Only now: a mistyped folder must not claim the run folder.
             run.write_config({**settled, "folders": sources(content_dir, folders)})
             say(f"New run in {run.path} ({config.precision}, {processes.on(place)}).")

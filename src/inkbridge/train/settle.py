@@ -11,6 +11,7 @@ import torch
 
 from inkbridge.errors import ConfigError, DataError
 from inkbridge.images import find_pictures
+from inkbridge.inspect.fitness import FEW_STYLES
 from inkbridge.train.config import TrainConfig, to_dict
 from inkbridge.train.data import PictureSet, load_pictures, median_short_side
 from inkbridge.train.pairs import load_pairs
@@ -63,12 +64,12 @@ def check_sides(
     folders: Mapping[str, Path],
     content: PictureSet,
     styles: Mapping[str, PictureSet],
-    pairs: bool,
+    config: TrainConfig,
     say: Callable[[str], None],
 ) -> None:
-    """Raises DataError for folders from which nothing can be learned; says which is which, what lies in both.
+    """Raises DataError for folders from which nothing can be learned.
 
-    `pairs`: whether the two sides belong together, and may lie in one folder.
+    Says which is which, what lies in both, and what helps where there are few pictures.
     """
     for side, folder, found in [
         ("content", content_dir, content),
@@ -82,8 +83,14 @@ def check_sides(
             )
     for folder in folders.values():
         say(f"Pictures like those in '{content_dir}' will be painted like those in '{folder}'.")
-    if pairs:
+    if RECIPES[config.recipe].pairs:  # they belong together, and may lie in one folder
         return
+    fewest = min(len(found.pictures) for found in styles.values())
+    if fewest < FEW_STYLES and not config.start_from and config.model.generator.kind == "modulated":
+        say(
+            f"Only {fewest} style pictures: from a pack (--from; see inkbridge styles) a run gets farther "
+            "with them in the same time."
+        )
     ours = _digests(content_dir)
     for name, folder in folders.items():
         theirs = _digests(folder)
