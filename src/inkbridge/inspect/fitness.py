@@ -17,7 +17,7 @@ from inkbridge.inspect.survey import MARK_SHARE, Facts, Survey, shared_mark, sur
 
 FEW, ENOUGH = 8, 40
 FEW_STYLES = 50
-"""Under so many style pictures a run is better when it starts from a pack (docs/few-pictures.md)."""
+"""Under so many style pictures a short run is better when it starts from a pack (docs/few-pictures.md)."""
 CROP = 96
 """Side of the crops that the recipes train on by default."""
 DEFAULT_TRIM = 0.04

@@ -88,8 +88,8 @@ def check_sides(
     fewest = min(len(found.pictures) for found in styles.values())
     if fewest < FEW_STYLES and not config.start_from and config.model.generator.kind == "modulated":
         say(
-            f"Only {fewest} style pictures: from a pack (--from; see inkbridge styles) a run gets farther "
-            "with them in the same time."
+            f"Only {fewest} style pictures: from a pack (--from; see inkbridge styles) a short run gets "
+            "farther with them."
         )
     ours = _digests(content_dir)
     for name, folder in folders.items():
