@@ -9,6 +9,7 @@ from inkbridge.train.export import compare, to_onnx
 from inkbridge.train.networks import DISCRIMINATORS, GENERATORS, make_discriminator, make_generator
 from inkbridge.train.networks.discriminator import DiscriminatorConfig
 from inkbridge.train.networks.generator import GeneratorConfig
+from inkbridge.train.networks.instance_norm import InstanceNorm
 from inkbridge.train.recipe import place
 
 
@@ -121,3 +122,33 @@ def test_the_pixel_discriminator_knows_colour_alone():
     (logits,), _ = network(image)
     (moved,), _ = network(shuffled)
     assert torch.allclose(logits.flatten(2)[..., order], moved.flatten(2), atol=1e-5)
+
+
+@pytest.mark.parametrize("num", [1, 2])
+def test_instance_norm_is_the_published_one_and_keeps_the_layout(num):
+    torch.manual_seed(0)
+    norm, theirs = InstanceNorm(3), torch.nn.InstanceNorm2d(3)
+    pictures = torch.rand(num, 3, 4, 5, dtype=torch.float64) * 3 + 1
+    pictures = pictures.contiguous(memory_format=torch.channels_last).requires_grad_()
+    normed = norm(pictures)
+    assert normed.is_contiguous(memory_format=torch.channels_last)
+    assert torch.allclose(normed, theirs(pictures), rtol=0, atol=1e-12)
+    with torch.no_grad():
+        assert torch.allclose(norm(pictures), normed, rtol=0, atol=1e-12)
+    (gradient,) = torch.autograd.grad(normed.square().sum() + normed.tanh().sum(), pictures)
+    assert gradient.is_contiguous(memory_format=torch.channels_last)
+    # By differences, the second derivatives, of which gradient penalties are made, too.
+    assert torch.autograd.gradcheck(norm, (pictures,), rtol=1e-6)
+    assert torch.autograd.gradgradcheck(norm, (pictures,), rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_instance_norm_in_half_precision_is_as_exact_as_its_numbers(dtype):
+    torch.manual_seed(0)
+    pictures = (torch.randn(1, 8, 32, 32) + 3).to(dtype).requires_grad_()
+    wanted = torch.randn(1, 8, 32, 32).to(dtype)
+    exact = pictures.detach().double().requires_grad_()
+    InstanceNorm(8)(pictures).backward(wanted)
+    torch.nn.InstanceNorm2d(8)(exact).backward(wanted.double())
+    error = (pictures.grad.double() - exact.grad).norm() / exact.grad.norm()
+    assert error < 3 * torch.finfo(dtype).eps

@@ -17,6 +17,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from inkbridge.train.networks.discriminator import DiscriminatorConfig
 from inkbridge.train.networks.generator import GeneratorConfig
+from inkbridge.train.networks.instance_norm import InstanceNorm
 
 
 class Published(nn.Module):
@@ -57,21 +58,6 @@ class Published(nn.Module):
     def frozen(self) -> Published:
         """A copy for export."""
         return copy.deepcopy(self).eval().requires_grad_(False)
-
-
-class InstanceNorm(nn.InstanceNorm2d):
-    """Each channel of each picture to mean 0 and variance 1; Ulyanov et al. 2017.
-
-    PyTorch (2.13) misreads the gradient of a single picture that comes in the channels-last layout, as at the
-    end of a residual block: networks learned from noise there, without a word. So it is handed over in the
-    layout that is read rightly.
-    """
-
-    def forward(self, input: Tensor) -> Tensor:
-        normed = super().forward(input)
-        if normed.requires_grad:
-            normed.register_hook(lambda gradient: gradient.contiguous())
-        return normed
 
 
 class Block(nn.Module):
