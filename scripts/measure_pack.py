@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image
 
 import inkbridge
-from inkbridge.images import RGB, read_picture
+from inkbridge.images import RGB, read_picture, trimmed
 from inkbridge.metrics.distribution import StyleDistance
 from inkbridge.metrics.similarity import edge_correlation
 from inkbridge.pack_format import read_pack, write_pack
@@ -64,11 +64,6 @@ def main() -> None:
     print(json.dumps(figures, indent=1))
     if arguments.grid:
         Image.fromarray(grid(photographs, results)).save(arguments.grid, quality=88)
-
-
-def trimmed(rgb: RGB, trim: float) -> RGB:
-    top, left = int(rgb.shape[0] * trim), int(rgb.shape[1] * trim)
-    return rgb[top : rgb.shape[0] - top, left : rgb.shape[1] - left]
 
 
 def rounded(values: np.ndarray) -> list[float]:

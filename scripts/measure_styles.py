@@ -48,7 +48,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 import inkbridge
-from inkbridge.images import RGB, read_picture
+from inkbridge.images import RGB, read_picture, trimmed
 from inkbridge.metrics.distribution import StyleDistance
 from inkbridge.metrics.similarity import edge_correlation
 from inkbridge.pack_format import read_pack, write_pack
@@ -163,9 +163,7 @@ def followed(
 
 def standard(rgb: RGB, trim: float) -> RGB:
     """Without its frame, with a short side of 320 pixels: the scale of results."""
-    height, width = rgb.shape[:2]
-    top, left = int(height * trim), int(width * trim)
-    image = Image.fromarray(rgb[top : height - top, left : width - left])
+    image = Image.fromarray(trimmed(rgb, trim))
     scale = 320 / min(image.size)
     size = (round(image.width * scale), round(image.height * scale))
     return np.asarray(image.resize(size, Image.Resampling.LANCZOS))

@@ -92,6 +92,22 @@ def test_detail_changes_the_scale_but_not_the_size(tints):
     assert steps[2.0] > 100
 
 
+@pytest.mark.parametrize(("size", "enlarged"), [((64, 96), 1.5), ((20, 30), 2.0), ((96, 64), 1.5)])
+def test_a_small_picture_is_painted_as_large_as_the_pack_says(tints, tmp_path, size, enlarged):
+    file = tinting_pack()
+    file.info.size.short_side = 96
+    write_pack(tmp_path / "larger.stylepack", file)
+    as_it_is, larger = inkbridge.load(tints), inkbridge.load(tmp_path / "larger.stylepack")
+    noise = np.random.default_rng(0).integers(60, 200, (*size, 3)).astype(np.uint8)
+    painted = larger.apply(noise)
+    assert painted.shape == noise.shape
+    assert np.array_equal(painted, as_it_is.apply(noise, detail=enlarged))
+    assert not np.array_equal(painted, as_it_is.apply(noise))
+    assert np.array_equal(larger.apply(noise, detail=0.5), as_it_is.apply(noise, detail=0.5 * enlarged))
+    large = made_picture(96, 140)
+    assert np.array_equal(larger.apply(large), as_it_is.apply(large))
+
+
 def test_a_mask_says_where_with_soft_edges(tints):
     pack = inkbridge.load(tints)
     picture = made_picture(80, 120)

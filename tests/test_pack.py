@@ -148,6 +148,10 @@ HOSTILE = {
     "wrong-code-length": (lambda: rewrite(edit_info(styles=[{**STYLE, "code": [0.0] * 7}])), "does not run"),
     "bad-sizes": (lambda: rewrite(edit_info(size={"multiple": 8, "overlap": 9})), "size rules"),
     "huge-overlap": (lambda: rewrite(edit_info(size={"multiple": 8, "overlap": 80000})), "size rules"),
+    "huge-side": (
+        lambda: rewrite(edit_info(size={"multiple": 8, "overlap": 16, "short_side": 9000})),
+        "short side 9000",
+    ),
     "range": (lambda: rewrite(edit_info(pixel_range=[0, 1])), "pixel range"),
     "checksum": (lambda: rewrite(edit_info(generator_sha256="0")), "checksum"),
     "not-onnx": (lambda: rewrite(with_model(b"not a network")), "cannot be loaded"),

@@ -300,6 +300,12 @@ def reduced(rgb: RGB, short_side: int) -> RGB:
     return np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.LANCZOS))
 
 
+def trimmed(rgb: RGB, share: float) -> RGB:
+    """The picture without this share of each of its sides: a mount, a frame."""
+    top, left = int(rgb.shape[0] * share), int(rgb.shape[1] * share)
+    return rgb[top : rgb.shape[0] - top, left : rgb.shape[1] - left]
+
+
 def to_network(rgb: RGB) -> npt.NDArray[np.float32]:
     """H x W x 3 uint8 -> 1 x 3 x H x W float32 in [-1, 1]."""
     scaled = np.ascontiguousarray(rgb.transpose(2, 0, 1)[None], dtype=np.float32)

@@ -39,6 +39,8 @@ from inkbridge.tiling import apply_tiled, grain
 
 EXAMPLE_SIDE = 320
 """Examples are read at this short side, about the scale of the style pictures of training."""
+MOST_ENLARGED = 2.0
+"""So many times at most is a small picture enlarged to be painted."""
 
 
 class StylePack:
@@ -133,7 +135,8 @@ class StylePack:
         if look.strength == 0.0:
             return rgb.copy()
         size = rgb.shape[1], rgb.shape[0]
-        worked = _resized(rgb, max(round(size[0] * look.detail), 1), max(round(size[1] * look.detail), 1))
+        scale = look.detail * min(max(self.info.size.short_side / min(size), 1.0), MOST_ENLARGED)
+        worked = _resized(rgb, max(round(size[0] * scale), 1), max(round(size[1] * scale), 1))
         painted = apply_tiled(
             lambda image, top, left: self._engine.run(image, code, grain(top, left, *image.shape[2:])),
             worked,

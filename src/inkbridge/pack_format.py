@@ -23,6 +23,7 @@ FORMAT = 1
 SUFFIX = ".stylepack"
 ENTRIES = {"pack.json", "generator.onnx", "encoder.onnx", "preview.jpg", "LICENSE"}
 MAX_BYTES = 512 * 1024 * 1024
+MAX_SHORT_SIDE = 4096
 
 
 @dataclass
@@ -44,6 +45,8 @@ class SizeRules:
     """Height and width must be multiples of this."""
     overlap: int
     """How far, in pixels, an output pixel looks; a multiple of `multiple`."""
+    short_side: int = 0
+    """Pictures with a smaller short side are painted enlarged to this one, and reduced again; 0: never."""
 
 
 @dataclass
@@ -177,5 +180,10 @@ def _check_info(path: Path, info: PackInfo) -> None:
     multiple, overlap = info.size.multiple, info.size.overlap
     if not (1 <= multiple <= 256 and 0 <= overlap <= 1024 and overlap % multiple == 0):
         raise PackError(f"{path}: its size rules (multiple {multiple}, overlap {overlap}) make no sense.")
+    if not 0 <= info.size.short_side <= MAX_SHORT_SIDE:
+        raise PackError(
+            f"{path}: its size rules make no sense: short side {info.size.short_side} "
+            f"is not from 0 to {MAX_SHORT_SIDE}."
+        )
     if info.pixel_range != (-1.0, 1.0):
         raise PackError(f"{path}: pixel range {list(info.pixel_range)} is not [-1, 1].")

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from inkbridge.errors import DataError
-from inkbridge.images import RGB, find_pictures, read_picture, write_atomically
+from inkbridge.images import RGB, find_pictures, read_picture, trimmed, write_atomically
 
 
 @dataclass
@@ -172,9 +172,7 @@ def _decode_all(
 
 
 def _prepare(rgb: RGB, trim: float, config: DataConfig, short_side: int | None) -> RGB:
-    height, width = rgb.shape[:2]
-    top, left = int(height * trim), int(width * trim)
-    image = Image.fromarray(rgb[top : height - top, left : width - left])
+    image = Image.fromarray(trimmed(rgb, trim))
     # A crop must fit at the smallest scale as well as at scale 1.
     smallest = config.crop
     most = config.enlarge if short_side is not None else 1.0

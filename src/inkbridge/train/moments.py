@@ -28,8 +28,9 @@ Measure = Callable[[list[RGB], list[RGB]], Meter]
 """Contents and style pictures -> what measures results of those contents in that style."""
 
 NUM_CONTENTS, NUM_STYLES, NUM_UNSEEN_STYLES = 12, 32, 8
-FEWEST = 6
-"""Moments before a run is said to stand still."""
+FEWEST = 12
+"""Moments before a run is said to stand still. The score of a run that gets better for long falls in between:
+after 6 moments one was stopped at 0.64 and another at 0.66 that reached 0.72 without."""
 LEAST_GAIN = 0.01
 """By which the second half of a run must have raised the score for more training to help."""
 
