@@ -198,6 +198,10 @@ def test_the_command_writes_a_report_and_settings_that_train_takes(folders, tmp_
     config = load_config(settings, [])
     assert config.recipe == found["advice"]["recipe"]
     assert config.data.trim == found["advice"]["settings"]["data.trim"]
+    reasons = " ".join(found["advice"]["reasons"])
+    assert "style pictures start from a pack" in reasons
+    assert "give it up to 60 minutes with --until-good" in reasons
+    assert "--minutes 60 --until-good" in settings.read_text()
     page = report.read_text()
     assert page.count("data:image/jpeg;base64,") >= 2 * len(AXES)
     assert not re.search(r"https?://|src='(?!data:)|<script", page)
