@@ -197,11 +197,6 @@ def test_published_networks_become_packs_that_paint(two_domains, tmp_path):
     assert inkbridge.load(tmp_path / "x.stylepack").apply(picture).shape == picture.shape
 
 
-def test_a_pack_of_pairs_paints_small_pictures_at_their_own_size(two_domains, tmp_path):
-    train(*two_domains, tmp_path / "run", load_config(None, ["recipe=paired", *SIZES]), Budget(images=4))
-    assert export_run(tmp_path / "run", tmp_path / "x.stylepack").size.short_side == 0
-
-
 def test_dropout_draws_from_the_images_seen_alone(two_domains, tmp_path):
     settings = [
         "recipe=paired",

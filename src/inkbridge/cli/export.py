@@ -49,6 +49,7 @@ def export(
     except ImportError:
         raise MissingExtraError("Exporting", "train") from None
     from inkbridge.metrics.distribution import StyleDistance
+    from inkbridge.metrics.quality import QualityMeter
     from inkbridge.train.export import export_run
 
     def distance(results: list[RGB], pictures: list[RGB]) -> float:
@@ -65,6 +66,7 @@ def export(
             data=data,
             last=last,
             distance=distance,
+            measure=QualityMeter,
             say=said.append,
             advance=advance,
         )

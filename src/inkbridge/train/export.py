@@ -20,11 +20,13 @@ from inkbridge import __version__
 from inkbridge.engine import EncoderEngine, Engine
 from inkbridge.errors import ConfigError, TrainingError
 from inkbridge.pack import StylePack
-from inkbridge.pack_format import MAX_SHORT_SIDE, PackFile, PackInfo, SizeRules, StyleEntry, write_pack
+from inkbridge.pack_format import PackFile, PackInfo, SizeRules, StyleEntry, write_pack
 from inkbridge.train.checkpoint import read_checkpoint
 from inkbridge.train.config import TrainConfig, from_dict
-from inkbridge.train.data import cached_pictures, median_short_side
+from inkbridge.train.data import cached_pictures
+from inkbridge.train.finer import choose_short_side
 from inkbridge.train.looks import Distance, choose_look
+from inkbridge.train.moments import Measure
 from inkbridge.train.networks import AnyGenerator, make_generator
 from inkbridge.train.networks.encoder import StyleEncoder
 from inkbridge.train.networks.published import Published
@@ -34,10 +36,6 @@ from inkbridge.train.run_folder import RunFolder
 
 MAX_DIFFERENCE = 1e-3
 """Largest allowed difference between ONNX Runtime and PyTorch, on a range of 2."""
-
-FINER = 1.4
-"""Small pictures are painted at so many times the size of training contents: an outline is some pixels wide,
-and at their own size arches and faces are lost in it."""
 
 TILES_DIFFER = (
     "Looks at whole tiles (instance normalisation): tiles of a picture over 1280 pixels may differ."
@@ -55,6 +53,7 @@ def export_run(
     last: bool = False,
     measured: dict[str, Any] | None = None,
     distance: Distance | None = None,
+    measure: Measure | None = None,
     say: Callable[[str], None] = lambda _: None,
     advance: Callable[[float, float], None] = lambda done, total: None,
 ) -> PackInfo:
@@ -62,9 +61,10 @@ def export_run(
 
     Of a run that was measured it is the one of the best moment, unless the `last` is asked for.
     `name` is what people will type (default: from the title). With a `distance`, and a style encoder, each
-    style is by name the look of its pictures that is painted most faithfully (`inkbridge.train.looks`); `say`
-    tells which, `advance(done, total)` how far that is. Raises TrainingError when the run has no checkpoint,
-    or when the exported generator differs from the trained one.
+    style is by name the look of its pictures that is painted most faithfully (`inkbridge.train.looks`); with
+    `measure` small pictures are painted larger where that is better (`inkbridge.train.finer`). `say` tells
+    what was chosen, `advance(done, total)` how far that is. Raises TrainingError when the run has no
+    checkpoint, or when the exported generator differs from the trained one.
     """
     run = RunFolder(run_dir)
     state = read_checkpoint(run.best if run.best.exists() and not last else run.checkpoint)
@@ -94,7 +94,7 @@ def export_run(
             StyleEntry(entry, shown, [round(float(v), 6) for v in code])
             for (entry, shown), code in zip(entries, codes, strict=True)
         ],
-        size=SizeRules(multiple=multiple, overlap=overlap, short_side=_painted_at(run, config, say)),
+        size=SizeRules(multiple=multiple, overlap=overlap),
         generator_sha256="",
         provenance={
             "made_with": f"inkbridge {__version__}, torch {torch.__version__}",
@@ -109,20 +109,30 @@ def export_run(
         measured={"largest_difference_from_pytorch": difference, **(measured or {})},
     )
     file = PackFile(info, model, encoder, _preview(run), license)
+    if measure is not None and not RECIPES[config.recipe].pairs:  # pairs say how wide a stroke is
+        _choose_short_side(file, run, names, measure, say, advance)
     if distance is not None and encoder is not None:
         _choose_looks(file, run, names, distance, say, advance)
     write_pack(out, file)
     return info
 
 
-def _painted_at(run: RunFolder, config: TrainConfig, say: Callable[[str], None]) -> int:
-    if RECIPES[config.recipe].pairs:  # these say how large a stroke is
-        return 0
+def _choose_short_side(
+    file: PackFile,
+    run: RunFolder,
+    names: list[str],
+    measure: Measure,
+    say: Callable[[str], None],
+    advance: Callable[[float, float], None],
+) -> None:
     contents = cached_pictures(run.cache, "content")
-    if not contents:
-        say(f"Contents are gone from '{run.cache}', so small pictures will be painted as small as they are.")
-        return 0
-    return min(round(FINER * median_short_side(contents)), MAX_SHORT_SIDE)
+    found = [cached_pictures(run.cache, "style", name) for name in names]
+    if not (contents and all(found)):
+        say(f"Pictures are gone from '{run.cache}', so small ones will be painted as small as they are.")
+        return
+    pack = StylePack(file, file.info.title)
+    styles = {entry.name: pictures for entry, pictures in zip(file.info.styles, found, strict=True)}
+    file.info.size.short_side = choose_short_side(pack, contents, styles, measure, advance)
 
 
 def _choose_looks(
