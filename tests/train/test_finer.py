@@ -22,13 +22,8 @@ def sharpness(picture):
 
 @pytest.mark.parametrize(
     ("weights", "chosen"),
-    [
-        ((1, 1), 70),
-        ((-1, -1), 0),
-        ((3, -1), 70),
-        ((1, -3), 0),
-        ((90, -40), 0),
-    ],  # last: one style would be lost
+    # Of the last the mean is higher, but one style would be lost.
+    [((1, 1), 70), ((-1, -1), 0), ((3, -1), 70), ((1, -3), 0), ((90, -40), 0)],
 )
 def test_the_larger_is_taken_where_it_scores_higher_over_all_styles(tints, weights, chosen):
     """Noise that was enlarged and reduced again is smoother; how much that counts is up to the style."""
