@@ -26,6 +26,7 @@ from inkbridge.train.loop import train
 from inkbridge.train.memory import History
 from inkbridge.train.recipe import Choice
 from inkbridge.train.recipes import RECIPES
+from inkbridge.train.recipes.paired import PAIR_DISTANCES
 from inkbridge.train.regularizers import PENALTIES
 from inkbridge.train.samples import painted
 
@@ -128,6 +129,21 @@ def batch(seed: int, size: int = 48) -> torch.Tensor:
 
 def one_update(recipe: recipes.Recipe, seen: int = 32) -> dict[str, torch.Tensor]:
     return recipe.update(batch(1), batch(2), Choice(), 0.1, seen, torch.Generator().manual_seed(0))[1]
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_results_that_are_white_everywhere_come_back(precision):
+    recipe = small("paired", "losses.adversarial_weight=0", "optimizer.generator_lr=2e-3")
+    content, style = batch(1), batch(2) * 0.5
+    with torch.no_grad():
+        recipe.generator.to_rgb.bias.fill_(12.0)  # where tanh is 1, and its slope 0, in float32 too
+    distances = []
+    for update in range(60):
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == torch.bfloat16):
+            rng = torch.Generator().manual_seed(update)
+            distances.append(float(recipe.update(content, style, Choice(), 0.1, 4000, rng)[1]["pair"]))
+    assert distances[0] == pytest.approx(float((1 - style).abs().mean()), abs=0.01)
+    assert min(distances[-5:]) < 0.8 * distances[0]
 
 
 @pytest.mark.parametrize("penalty", PENALTIES)
@@ -265,6 +281,33 @@ class TestPairs:
         assert "4.png" in text
         assert "5: the two pictures differ in shape" in text
         assert "content: 7 pictures" in text
+
+    def test_pairs_alone_teach_the_generator_and_no_discriminator(self, two_domains, held_back, tmp_path):
+        settings = ["recipe=paired", "losses.adversarial_weight=0", *QUICK, "evaluate_every=200"]
+        config = load_config(None, settings)
+        assert train(*two_domains, tmp_path / "run", config, Budget(images=1200))
+        assert not (tmp_path / "run" / "health.jsonl").exists()
+        recipe = RECIPES["paired"](config.model, torch.device("cpu"))
+        restore_checkpoint(tmp_path / "run" / "checkpoint.pt", recipe)
+        assert not recipe.optimizer_d.state_dict()["state"]
+        last = json.loads((tmp_path / "run" / "log.jsonl").read_text().splitlines()[-1])
+        assert "pair" in last
+        assert not {"adversarial", "discriminator"} & set(last)
+        unseen, distance = held_back
+        results = [painted(recipe, picture, 0) for picture in unseen]
+        assert sum(distance.of(results)) < 0.9 * sum(distance.of(unseen))
+
+    def test_the_distance_of_pairs_is_a_choice(self):
+        difference = torch.tensor([[1.0, -3.0], [0.0, 2.0]])
+        assert float(PAIR_DISTANCES["l1"](difference)) == 1.5
+        assert float(PAIR_DISTANCES["l2"](difference)) == 3.5
+        parts = [
+            one_update(small("paired", "losses.adversarial_weight=0", f"losses.pair_distance={name}"))
+            for name in ("l1", "l2")
+        ]
+        assert parts[0]["pair"] != parts[1]["pair"]
+        with pytest.raises(ConfigError, match="Did you mean l2"):
+            load_config(None, ["recipe=paired", "losses.pair_distance=l22"])
 
     def test_folders_without_pairs_are_one_sentence(self, tmp_path, toy_folders):
         for file in toy_folders[1].iterdir():

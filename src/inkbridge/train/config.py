@@ -28,6 +28,7 @@ from inkbridge.train.optimizers import OPTIMIZERS
 from inkbridge.train.recipe import GanConfig
 from inkbridge.train.recipes import RECIPES
 from inkbridge.train.recipes.cut import CutConfig
+from inkbridge.train.recipes.paired import PAIR_DISTANCES, PairedLossConfig
 from inkbridge.train.regularizers import PENALTIES
 from inkbridge.train.schedule import SCHEDULES
 
@@ -229,6 +230,11 @@ def _check_values(config: TrainConfig, origin: str) -> None:
         (OPTIMIZERS, "optimizer.name", model.optimizer.name),
         (SCHEDULES, "optimizer.schedule", model.optimizer.schedule),
         *((AUGMENTATIONS, "augmentations", name) for name in model.augmentations),
+        *(
+            [(PAIR_DISTANCES, "losses.pair_distance", model.losses.pair_distance)]
+            if isinstance(model.losses, PairedLossConfig)
+            else []
+        ),
     )
     for table, name, value in choices_of:
         _check_choice(name, value, table, origin)

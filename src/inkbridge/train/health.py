@@ -159,16 +159,16 @@ class Health:
 
     def _of_the_networks(self) -> dict[str, float]:
         found: dict[str, float] = {}
-        for name, network in (
-            ("generator", self._recipe.generator),
-            ("discriminator", self._recipe.discriminator),
-        ):
+        recent = [losses for losses in self._losses[-RECENT:] if "discriminator" in losses]
+        networks: dict[str, nn.Module] = {"generator": self._recipe.generator}
+        if recent:
+            networks["discriminator"] = self._recipe.discriminator
+        for name, network in networks.items():
             weights = [p.detach().clone() for p in network.parameters() if p.requires_grad]
             before = self._weights.get(name, [])
             if before and all(torch.equal(a, b) for a, b in zip(weights, before, strict=True)):
                 found[f"{name}-still"] = 0.0
             self._weights[name] = weights
-        recent = [losses for losses in self._losses[-RECENT:] if "discriminator" in losses]
         # Of pairs the pair itself teaches the generator, and a sure discriminator does no harm.
         if (
             len(recent) == RECENT

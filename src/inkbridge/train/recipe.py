@@ -294,10 +294,14 @@ class Recipe:
             *(pictures, draw_grain(pictures, rng)),
         )
         loss = (painted - pictures).abs().mean()
+        self.learn_alone(loss, len(pictures) // 2, progress, images_seen)
+        return {"autoencoding": loss.detach()}
+
+    def learn_alone(self, loss: Tensor, batch: int, progress: float, images_seen: int) -> None:
+        """One step of the generator, from a loss that no discriminator has a part in."""
         self.optimizer_g.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()
-        self._step([self.optimizer_g], len(pictures) // 2, progress, images_seen)
-        return {"autoencoding": loss.detach()}
+        self._step([self.optimizer_g], batch, progress, images_seen)
 
     def _step(
         self, optimizers: list[torch.optim.Optimizer], batch: int, progress: float, images_seen: int

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -24,6 +25,8 @@ SURFACE = 8
 RELIEF = 0.3
 """How much, before the last nonlinearity, the surface may add: paper, not a picture. Stripes as a style were
 painted by an unbounded one all alone, and nothing was left of the content."""
+LEAST_SLOPE = 0.01
+"""The last nonlinearity passes at least this share of a gradient on."""
 
 
 @dataclass
@@ -214,7 +217,33 @@ class Generator(nn.Module):
         painted = self.to_rgb(_act(full))
         if grain is not None:
             painted = painted + self.surface(grain, style)
-        return torch.tanh(painted)
+        return bounded(painted)
+
+
+def bounded(x: Tensor) -> Tensor:
+    """tanh(x); the gradient is at least LEAST_SLOPE of what comes in.
+
+    Where a step too far made a result white everywhere, no gradient of tanh's own (none at all in bfloat16)
+    brings it back.
+    """
+    if torch.onnx.is_in_onnx_export():
+        return torch.tanh(x)
+    result: Tensor = _Bounded.apply(x)
+    return result
+
+
+class _Bounded(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        result = torch.tanh(x)
+        ctx.save_for_backward(result)
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (result,) = ctx.saved_tensors
+        slope = 1.0 - result.float().square()
+        return (gradients[0] * slope.clamp(min=LEAST_SLOPE)).to(result.dtype)
 
 
 def draw_grain(image: Tensor, rng: torch.Generator) -> Tensor:

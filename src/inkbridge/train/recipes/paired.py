@@ -7,6 +7,7 @@ result must be near the pair's style picture (L1, Eq. 3), and optionally look li
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -15,13 +16,22 @@ from torch import Tensor
 from inkbridge.train.networks.generator import draw_grain
 from inkbridge.train.recipe import AdversarialConfig, Choice, GanConfig, Recipe, mean
 
+PAIR_DISTANCES: dict[str, Callable[[Tensor], Tensor]] = {
+    "l1": lambda difference: difference.abs().mean(),
+    "l2": lambda difference: difference.square().mean(),
+}
+
 
 @dataclass
 class PairedLossConfig(AdversarialConfig):
-    """Weights of the generator's losses."""
+    """Weights of the generator's losses. With adversarial_weight=0 there is no discriminator: half the time,
+    for what is a blur wherever two results would be right."""
 
     pair_weight: float = 100.0
-    """Weight of mean |G(x) - y|."""
+    """Weight of the distance of G(x) and y."""
+    pair_distance: str = "l1"
+    """l1: mean |G(x) - y| (Eq. 3), which leaves out what is uncertain; l2: mean (G(x) - y)^2, which leaves it
+    as a shade, so that thin strokes on much paper do not go first."""
     feature_weight: float = 0.0
     """Weight of the mean difference of the discriminator's activations; 10 in the paper."""
 
@@ -59,9 +69,14 @@ class Paired(Recipe):
             lambda some, grain: self.generator(some, self.generator.styles, grain),
             *(content, draw_grain(content, rng)),
         )
+        parts = {"pair": PAIR_DISTANCES[config.pair_distance](result - style)}
+        loss = config.pair_weight * parts["pair"]
+        if not config.adversarial_weight:
+            self.learn_alone(loss, len(content), progress, images_seen)
+            return result.detach(), {"pair": parts["pair"].detach()}
         verdict = self.judge(torch.cat([content, result], 1), torch.cat([content, style], 1), rng)
-        parts = {"adversarial": verdict.loss_g, "pair": (result - style).abs().mean()}
-        loss = config.adversarial_weight * parts["adversarial"] + config.pair_weight * parts["pair"]
+        parts["adversarial"] = verdict.loss_g
+        loss = loss + config.adversarial_weight * parts["adversarial"]
         if config.feature_weight:
             sides = zip(verdict.activations, verdict.wanted, strict=True)
             parts["feature"] = mean([(ours - theirs.detach()).abs().mean() for ours, theirs in sides])
