@@ -22,10 +22,11 @@ from inkbridge.train.checkpoint import read_checkpoint
 from inkbridge.train.config import from_dict
 from inkbridge.train.cost import build
 from inkbridge.train.data import PictureSet
-from inkbridge.train.moments import NUM_CONTENTS, interval, score
+from inkbridge.train.moments import NUM_CONTENTS
 from inkbridge.train.recipe import Recipe
 from inkbridge.train.run_folder import RunFolder
 from inkbridge.train.samples import painted, square
+from inkbridge.train.scores import interval, score
 from inkbridge.train.settle import load_sides
 
 

@@ -31,9 +31,9 @@ from inkbridge.train.checkpoint import restore_checkpoint
 from inkbridge.train.config import load_config
 from inkbridge.train.data import DataConfig, load_pictures
 from inkbridge.train.loop import train
-from inkbridge.train.moments import score
 from inkbridge.train.recipes import RECIPES
 from inkbridge.train.samples import painted, square
+from inkbridge.train.scores import score
 
 HIDING = 'augmentations=["resample", "translate", "cutout"]'
 SCALES = "data.style_scale=[0.5, 1.25]"

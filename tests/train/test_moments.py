@@ -14,7 +14,8 @@ from inkbridge.train.checkpoint import read_checkpoint
 from inkbridge.train.config import load_config
 from inkbridge.train.export import export_run
 from inkbridge.train.loop import train
-from inkbridge.train.moments import FEWEST, interval, score
+from inkbridge.train.moments import FEWEST
+from inkbridge.train.scores import as_good, best_moment, interval, score
 
 SETTINGS = [*TINY, "batch=2", "evaluate_every=8"]
 
@@ -66,6 +67,27 @@ def test_the_best_moment_is_kept_and_exported_and_the_last_on_request(toy_folder
         read_checkpoint(tmp_path / "again" / "best.pt")["modules"]["generator_ema"],
         read_checkpoint(stopped_there / "checkpoint.pt")["modules"]["generator_ema"],
     )
+
+
+def test_of_moments_that_chance_alone_parts_the_later_is_kept():
+    rng = np.random.default_rng(0)
+
+    def moment(mean):
+        values = mean + rng.normal(0, 0.05, 12)  # of the difference of two means: standard error 0.02
+        return np.array([values.mean(), *((values.sum() - value) / 11 for value in values)])
+
+    highest = moment(0.5)
+    assert as_good(highest, highest)
+    for below, expected in ((0.004, True), (0.05, False)):
+        near = moment(0.5)
+        near += highest[0] - below - near[0]
+        assert as_good(near, highest) is expected
+        assert best_moment({8: moment(0.1), 16: highest, 24: near}) == (24 if expected else 16)
+    calm = highest - 0.001  # below it by the same with each picture: that is no chance
+    assert not as_good(calm, highest)
+    # Against the highest, not against what was kept last: a slow decline is not followed.
+    slow = {8: highest} | {8 * (2 + i): near + 0.046 - 0.004 * i for i in range(8)}
+    assert best_moment(slow) < 40
 
 
 def test_a_run_that_goes_on_ends_with_the_best_moment_of_one_go(toy_folders, tmp_path, monkeypatch):

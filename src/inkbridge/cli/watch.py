@@ -54,6 +54,8 @@ def watch(
 
 
 def _lines(run: RunFolder) -> list[str]:
+    from inkbridge.train.scores import best_moment, over_styles
+
     logged = run.read_log()
     if not logged:
         return [f"{run.path}: no update was logged yet."]
@@ -80,8 +82,10 @@ def _lines(run: RunFolder) -> list[str]:
         for name in ("score", "covered", "edges"):
             values = [entry[name] for entry in entries]
             lines.append(f"  {name:<14} {_bars(values, 0.0, 1.0)} {values[-1]:8.3f}")
-        best = max(entries, key=lambda entry: (entry["score"], entry["images_seen"]))
-        lines.append(f"  best after {best['images_seen']:,} images: score {best['score']:.3f}")
+    moments = over_styles(run.read_quality())
+    if moments:
+        best = best_moment(moments)
+        lines.append(f"best after {best:,} images: score {moments[best][0]:.3f}")
     return lines + [f"! {sign['said']}" for sign in run.read_health()]
 
 

@@ -11,7 +11,8 @@ from inkbridge.pack import StylePack
 from inkbridge.pack_format import MAX_SHORT_SIDE
 from inkbridge.train.data import median_short_side
 from inkbridge.train.looks import MOST_PAINTED, spread
-from inkbridge.train.moments import Measure, score
+from inkbridge.train.moments import Measure
+from inkbridge.train.scores import score
 
 FINER = 1.4
 """How much larger than the contents of training pictures are painted, if that is better."""

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from inkbridge.images import RGB, read_picture
 from inkbridge.train.checkpoint import Progress, read_checkpoint, save_state
@@ -20,6 +19,7 @@ from inkbridge.train.health import Health
 from inkbridge.train.recipe import Recipe
 from inkbridge.train.run_folder import RunFolder
 from inkbridge.train.samples import choose, choose_unseen, painted, square
+from inkbridge.train.scores import best_moment, interval, over_styles, score
 
 Figures = dict[str, float]
 Meter = Callable[[list[RGB]], list[Figures]]
@@ -53,13 +53,10 @@ class Moments:
         self._styles = {name: _pictures(style) for name, style in styles.items()}
         self._measure = measure
         self._meters: list[Meter] = []
-        self._scores: dict[int, npt.NDArray[np.float64]] = {}
         self.best = -1
         """Images seen at the best moment, -1 before the first."""
         self._best_score = np.full(1, -np.inf)
-        for line in run.read_quality():
-            scores = self._scores.setdefault(line["images_seen"], np.zeros(len(line["scores"])))
-            scores += np.array(line["scores"]) / len(styles)
+        self._scores = over_styles(run.read_quality())
         if run.best.exists():
             state = read_checkpoint(run.best)
             self.best = state["progress"]["images_seen"]
@@ -93,7 +90,7 @@ class Moments:
                 }
             )
         self._scores[done.images_seen] = np.mean(np.round(scores, 6), axis=0)
-        if self._scores[done.images_seen][0] >= self._best_score[0]:  # of equals the later
+        if best_moment(self._scores) == done.images_seen:
             self.best, self._best_score = done.images_seen, self._scores[done.images_seen]
             save_state(
                 self._run.best,
@@ -134,28 +131,6 @@ class Moments:
             return False
         before, after = (max(half, key=lambda scores: scores[0]) for half in (first, second))
         return bool(after[0] > 0 and after[0] - before[0] < LEAST_GAIN)
-
-
-def score(figures: Figures) -> float:
-    """Style and content in one number: the harmonic mean of the shares covered and kept, 0 to 1.
-
-    0 for a copy of the content, and for a style without the content; as high as both are together.
-    """
-    covered, edges = (min(max(figures[name], 0.0), 1.0) for name in ("covered", "edges"))
-    return 2 * covered * edges / (covered + edges) if covered + edges else 0.0
-
-
-def interval(scores: npt.NDArray[np.float64]) -> tuple[float, float]:
-    """95% interval of the first value, from those without each picture (jackknife; Efron and Stein 1981).
-
-    Given the differences of two moments, that of the difference: both were measured on the same pictures.
-    """
-    value, without = float(scores[0]), scores[1:]
-    if len(without) < 2:
-        return value, value
-    spread = (len(without) - 1) / len(without) * np.square(without - without.mean()).sum()
-    half = 1.96 * float(np.sqrt(spread))
-    return value - half, value + half
 
 
 def _pictures(style: PictureSet) -> tuple[list[RGB], list[RGB]]:
