@@ -18,7 +18,19 @@ COMMANDS = re.findall(r"^ {4}(inkbridge .+)$", README, re.MULTILINE)
 
 def test_the_readme_shows_each_command():
     shown = {command.split()[1] for command in COMMANDS}
-    assert shown == {"apply", "styles", "inspect", "train", "watch", "export", "adapt", "compare", "evaluate"}
+    assert shown == {
+        "apply",
+        "styles",
+        "inspect",
+        "train",
+        "watch",
+        "export",
+        "adapt",
+        "compare",
+        "evaluate",
+        "hands",
+        "read",
+    }
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -24,6 +24,8 @@ app.command("inkbridge.cli.adapt:adapt")
 app.command("inkbridge.cli.compare:compare")
 app.command("inkbridge.cli.evaluate:evaluate")
 app.command("inkbridge.cli.inspect:inspect")
+app.command("inkbridge.cli.hands:hands")
+app.command("inkbridge.cli.read:read")
 
 
 def main() -> None:

@@ -1,0 +1,143 @@
+"""inkbridge read"""
+
+from __future__ import annotations
+
+import json as json_format
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from inkbridge.images import RGB
+    from inkbridge.uses.text_recognition.reading import Page
+
+
+def read(
+    page: Path,
+    /,
+    *,
+    lang: str,
+    pack: str,
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    compare: Annotated[bool, Parameter(negative=())] = False,
+    truth: Path | None = None,
+    json: Annotated[bool, Parameter(negative=())] = False,
+) -> int:
+    """Read a page, each line also in the style that the recogniser knows; the surer reading counts.
+
+    Parameters
+    ----------
+    page
+        A picture of a page of horizontal lines.
+    lang
+        The language as Tesseract names it: jpn, chi_sim, eng, jpn+eng.
+    pack
+        A pack that paints writing as print: a name from `inkbridge styles` or the path of a .stylepack file.
+    out
+        The picture to write: the page, and the same with its lines as the recogniser saw them.
+    compare
+        Print beside it what comes of the lines as they are, of classical methods and of the pack alone.
+    truth
+        A text file with what the page says, line by line; --compare then prints error rates.
+    json
+        Print JSON with places and confidences instead of text.
+    """
+    from inkbridge.errors import ConfigError, DataError
+    from inkbridge.images import Picture, check_writable_name, read_picture, write_picture
+    from inkbridge.pack import load
+    from inkbridge.uses.text_recognition.reading import read_page
+    from inkbridge.uses.text_recognition.recogniser import Tesseract
+
+    if out is not None:
+        check_writable_name(out)
+        if not out.parent.is_dir():
+            raise DataError(f"Folder '{out.parent}' does not exist; make it first.")
+    if truth is not None and not compare:
+        raise ConfigError("--truth is what --compare counts errors against; add --compare.")
+    wanted = _lines_of(truth) if truth is not None else None
+    recogniser = Tesseract(lang)
+    loaded = load(pack)
+    picture = read_picture(page)
+    found = read_page(picture.rgb, recogniser, loaded, str(page), classical=compare)
+    for note in found.notes:
+        print(note, file=sys.stderr)
+    made_for = loaded.info.provenance.get("languages", [])
+    if made_for and not set(lang.split("+")) & set(made_for):
+        print(
+            f"{pack} was made for {', '.join(made_for)}, not for {lang}: expect little of it.",
+            file=sys.stderr,
+        )
+    if wanted is not None and len(wanted) != len(found.lines):
+        raise DataError(
+            f"{truth} has {len(wanted)} lines with text, {page} {len(found.lines)}; errors cannot be counted."
+        )
+    if out is not None:
+        write_picture(Picture(_beside(picture.rgb, found.picture)), out)
+    if json:
+        print(json_format.dumps(_as_json(found), indent=1, ensure_ascii=False))
+    elif compare:
+        _print_comparison(found, wanted)
+    else:
+        print("\n".join(line.gated.text for line in found.lines))
+    return 0
+
+
+def _lines_of(truth: Path) -> list[str]:
+    from inkbridge.errors import DataError
+
+    try:
+        lines = truth.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{truth} cannot be read as text: {error}.") from None
+    return [line for line in lines if line.strip()]
+
+
+def _beside(left: RGB, right: RGB) -> RGB:
+    import numpy as np
+
+    return np.concatenate([left, right], 1 if left.shape[1] <= 1.5 * left.shape[0] else 0)
+
+
+def _as_json(found: Page) -> dict[str, object]:
+    lines = [
+        {
+            "box": [box.left, box.top, box.right, box.bottom],
+            "text": line.gated.text,
+            "confidence": round(line.gated.confidence, 4),
+            "from": "raw" if line.gated is line.raw else "normalised",
+            **{
+                name: {"text": reading.text, "confidence": round(reading.confidence, 4)}
+                for name, reading in {
+                    "raw": line.raw,
+                    "normalised": line.normalised,
+                    **line.classical,
+                }.items()
+            },
+        }
+        for box, line in zip(found.boxes, found.lines, strict=True)
+    ]
+    return {"distance_from_print": round(found.distance, 4), "lines": lines}
+
+
+def _print_comparison(found: Page, wanted: list[str] | None) -> None:
+    from inkbridge.metrics.text import character_error_rate, character_errors
+
+    columns = {
+        "raw": [line.raw for line in found.lines],
+        "classical": [line.best_classical for line in found.lines],
+        "normalised": [line.normalised for line in found.lines],
+        "gated": [line.gated for line in found.lines],
+    }
+    for at in range(len(found.lines)):
+        for name, readings in columns.items():
+            print(f"{name:<11}{readings[at].confidence:4.0%}  {readings[at].text}")
+        print(f"{'truth':<17}{wanted[at]}\n" if wanted else "")
+    if wanted:
+        print("Character errors:")
+        for name, readings in columns.items():
+            pairs = zip(readings, wanted, strict=True)
+            counts = [character_errors(reading.text, text) for reading, text in pairs]
+            rate, low, high = character_error_rate(counts)
+            print(f"  {name:<11}{rate:6.1%}  ({low:.1%} to {high:.1%})")

@@ -1,0 +1,1 @@
+"""Bring unfamiliar writing to the style that a text recogniser knows."""

@@ -1,0 +1,105 @@
+"""A page read as it is and in the style that the recogniser knows, and of each line the surer reading."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from inkbridge.errors import DataError
+from inkbridge.images import RGB
+from inkbridge.pack import StylePack
+from inkbridge.uses.text_recognition.classical import METHODS
+from inkbridge.uses.text_recognition.page import Box, cut_line, find_lines, flat, paste_line
+from inkbridge.uses.text_recognition.recogniser import Reading, Recogniser
+
+
+@dataclass
+class LineReadings:
+    """One line, read in several ways."""
+
+    raw: Reading
+    normalised: Reading
+    picture: RGB
+    """The normalised line."""
+    classical: dict[str, Reading]
+    """By method; empty where it was not asked for."""
+    distance: float
+    """How far the writing is from what the recogniser was trained on: 0 for print, 1 for what shares no
+    stroke with it."""
+
+    @property
+    def gated(self) -> Reading:
+        """The reading that the recogniser is surer of; the raw one where it makes no difference."""
+        return self.normalised if self.normalised.confidence > self.raw.confidence else self.raw
+
+    @property
+    def best_classical(self) -> Reading:
+        """The one of the classical readings that the recogniser is surest of."""
+        return max(self.classical.values(), key=lambda reading: reading.confidence)
+
+
+def read_lines(
+    lines: Sequence[RGB], recogniser: Recogniser, pack: StylePack, classical: bool = False
+) -> list[LineReadings]:
+    """Read lines (LINE_HEIGHT x W x 3 uint8, as `page.cut_line` gives them); `classical`: so too."""
+    pictures = [pack.apply(line) for line in lines]
+    raw, normalised = recogniser.read(lines), recogniser.read(pictures)
+    methods = METHODS if classical else {}
+    others = {name: recogniser.read([method(line) for line in lines]) for name, method in methods.items()}
+    return [
+        LineReadings(
+            raw[at],
+            normalised[at],
+            pictures[at],
+            {name: readings[at] for name, readings in others.items()},
+            distance_from(pictures[at], line),
+        )
+        for at, line in enumerate(lines)
+    ]
+
+
+def distance_from(normalised: RGB, line: RGB) -> float:
+    """1 less the correlation of a line's ink with that of its normalised picture."""
+    ours, theirs = (1.0 - flat(rgb).ravel() for rgb in (normalised, line))
+    spread = float(ours.std() * theirs.std())
+    return 1.0 - float(((ours - ours.mean()) * (theirs - theirs.mean())).mean()) / spread if spread else 1.0
+
+
+@dataclass
+class Page:
+    """What was read on a page."""
+
+    boxes: list[Box]
+    lines: list[LineReadings]
+    distance: float
+    """The mean of that of its lines."""
+    picture: RGB
+    """The page with each line as the recogniser saw it where that was surer."""
+    notes: list[str]
+    """In words for the user."""
+
+
+def read_page(
+    rgb: RGB, recogniser: Recogniser, pack: StylePack, name: str = "The page", classical: bool = False
+) -> Page:
+    """Find the lines of a page (H x W x 3 uint8) and read them; `name` is used in messages only.
+
+    Raises DataError when there are none.
+    """
+    found = find_lines(rgb)
+    if not found.boxes:
+        raise DataError(f"{name}: no text found; the page is empty, or its ink is too faint.")
+    lines = read_lines([cut_line(rgb, box) for box in found.boxes], recogniser, pack, classical)
+    notes = []
+    if found.columns:
+        notes.append(
+            f"{name} seems to be written in columns; only horizontal lines are read. Turn or cut it."
+        )
+    distance = float(np.mean([line.distance for line in lines]))
+    page = rgb.copy()
+    for box, line in zip(found.boxes, lines, strict=True):
+        if line.gated is line.normalised:
+            paste_line(page, box, line.picture)
+    return Page(found.boxes, lines, distance, page, notes)

@@ -1,0 +1,165 @@
+"""Lines of text in a hand and, aligned glyph by glyph, in print: what a normaliser of writing learns from.
+
+A hand is a font. No script is known by name: whatever characters both fonts have can be drawn, each by
+itself, from left to right; writing whose letters must be joined or reordered cannot.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from inkbridge.errors import DataError
+from inkbridge.images import RGB, find_pictures
+from inkbridge.uses.text_recognition.wear import Ink, paint, worn
+
+LINE_HEIGHT = 64
+"""Lines are normalised this many pixels high; recognisers themselves reduce them to less."""
+EM = 42
+"""Size of print within them, in pixels."""
+PRINT = (240.0, 240.0, 240.0), (15.0, 15.0, 15.0)
+"""Paper and ink of print, 0 to 255: at the ends of its range a generator has hardly a gradient left."""
+_DRAWN = 1.5
+"""Lines are drawn, and worn, so many times larger."""
+_NO_CHARACTER = "\U0010ffff"
+
+
+@dataclass(frozen=True)
+class Hand:
+    """A font as a writer's hand."""
+
+    path: Path
+    index: int = 0
+    """Which of the fonts of a collection (.ttc)."""
+
+    @cached_property
+    def _missing(self) -> bytes:
+        return self._mask(_NO_CHARACTER)
+
+    def has(self, char: str) -> bool:
+        """Whether it can write the character (and not only a box in its place)."""
+        mask = self._mask(char)
+        return any(mask) and mask != self._missing
+
+    def writes(self, text: str) -> bool:
+        """Whether it can write all of a text; spaces count as written."""
+        return all(self._knows(char) for char in text if not char.isspace())
+
+    def _mask(self, char: str) -> bytes:
+        return bytes(self.at(32).getmask(char, mode="1"))
+
+    @lru_cache(maxsize=20_000)  # noqa: B019 - hands are few and live as long as the program
+    def _knows(self, char: str) -> bool:
+        return self.has(char)
+
+    @lru_cache(maxsize=64)  # noqa: B019
+    def at(self, size: int) -> ImageFont.FreeTypeFont:
+        """The font at a size in pixels; raises DataError for a file that is none."""
+        try:
+            return ImageFont.truetype(os.fspath(self.path), size, self.index)
+        except OSError as error:
+            raise DataError(f"'{self.path}' cannot be read as a font: {error}.") from None
+
+
+def draw_pair(text: str, hand: Hand, plain: Hand, rng: np.random.Generator) -> tuple[Ink, Ink]:
+    """A line of `text` in a hand, its spacing and size varied, and in print.
+
+    Both are 1.5 LINE_HEIGHT x W of ink, 0 (none) to 1. Each printed glyph has the centre, from left to right,
+    of the written one; all stand on one line at 1.5 EM pixels. Writing is spread until printed glyphs do not
+    touch.
+    """
+    em, height = round(EM * _DRAWN), round(LINE_HEIGHT * _DRAWN)
+    size = round(em * rng.uniform(0.88, 1.12))
+    written, printed = hand.at(size), plain.at(em)
+    loose = rng.uniform(-0.02, 0.15) * size
+    baseline = height * 0.5 + em * 0.38
+    places: list[tuple[str, float, float]] = []
+    cursor, print_end = em / 2, 0.0
+    for char in text:
+        advance = written.getlength(char)
+        if char.isspace():
+            cursor += max(advance, 0.25 * em)
+            continue
+        left, _, right, _ = written.getbbox(char, anchor="ls")
+        print_left, _, print_right, _ = printed.getbbox(char, anchor="ls")
+        half = (print_right - print_left) / 2
+        centre = cursor + (left + right) / 2
+        held = max(print_end + 0.04 * em + half - centre, 0.0)
+        cursor, centre = cursor + held, centre + held
+        places.append((char, cursor, centre - (print_left + print_right) / 2))
+        print_end = centre + half
+        cursor += advance + loose + rng.normal(0.0, 0.015) * size
+    width = round(max(cursor, print_end) + em / 2)
+    ink, print_ink = (Image.new("L", (width, height)) for _ in range(2))
+    for char, at, print_at in places:
+        shift = rng.normal(0.0, 0.012) * size
+        ImageDraw.Draw(ink).text((at, baseline + shift), char, fill=255, font=written, anchor="ls")
+        ImageDraw.Draw(print_ink).text((print_at, baseline), char, fill=255, font=printed, anchor="ls")
+    return _as_ink(ink), _as_ink(print_ink)
+
+
+def line_pairs(
+    texts: Sequence[str], hands: Sequence[Hand], plain: Hand, rng: np.random.Generator
+) -> Iterator[tuple[RGB, RGB]]:
+    """Without end: a random text in a random hand, worn and on paper, and the same in clean print.
+
+    Raises DataError when no hand can write any of the texts.
+    """
+    possible = {hand: [text for text in texts if hand.writes(text) and plain.writes(text)] for hand in hands}
+    able = [hand for hand in hands if possible[hand]]
+    if not able:
+        raise DataError(
+            f"None of the {len(hands)} fonts has all characters of any of the {len(texts)} texts."
+        )
+    while True:
+        hand = able[rng.integers(len(able))]
+        text = possible[hand][rng.integers(len(possible[hand]))]
+        ink, print_ink = draw_pair(text, hand, plain, rng)
+        yield _reduced(worn(ink, rng)), _reduced(paint(print_ink, *PRINT))
+
+
+def shuffled_lines(lines: Sequence[str], num: int, rng: np.random.Generator) -> list[str]:
+    """`num` lines of random characters, as long as lines here are; every character is as frequent as any."""
+    characters = sorted({char for line in lines for char in line if not char.isspace()})
+    lengths = [len(line) for line in lines]
+    return ["".join(rng.choice(characters, lengths[rng.integers(len(lengths))]).tolist()) for _ in range(num)]
+
+
+def write_pairs(
+    out_dir: Path,
+    texts: Sequence[str],
+    hands: Sequence[Hand],
+    plain: Hand,
+    num: int,
+    seed: int = 0,
+    on_pair: Callable[[int], None] = lambda done: None,
+) -> None:
+    """Write `num` pairs as PNGs of equal names into `out_dir`/hand and `out_dir`/print, for recipe `paired`.
+
+    Raises DataError when one of the two folders has pictures already.
+    """
+    folders = [out_dir / side for side in ("hand", "print")]
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+        if find_pictures(folder):
+            raise DataError(f"'{folder}' has pictures already. Give another folder.")
+    pairs = line_pairs(texts, hands, plain, np.random.default_rng(seed))
+    for done in range(num):
+        for folder, rgb in zip(folders, next(pairs), strict=True):
+            Image.fromarray(rgb).save(folder / f"{done:06d}.png", compress_level=1)
+        on_pair(done + 1)
+
+
+def _reduced(rgb: RGB) -> RGB:
+    size = round(rgb.shape[1] / _DRAWN), LINE_HEIGHT
+    return np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.LANCZOS))
+
+
+def _as_ink(image: Image.Image) -> Ink:
+    return np.asarray(image, np.float32) / np.float32(255.0)

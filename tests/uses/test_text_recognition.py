@@ -1,0 +1,229 @@
+"""Reading: pages are drawn with fonts, and the recogniser is the real Tesseract."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+
+from conftest import pack_file
+from inkbridge.cli.hands import hands
+from inkbridge.cli.read import read
+from inkbridge.errors import ConfigError, DataError
+from inkbridge.images import RGB, read_picture
+from inkbridge.pack import StylePack
+from inkbridge.pack_format import write_pack
+from inkbridge.uses.text_recognition.classical import METHODS
+from inkbridge.uses.text_recognition.page import cut_line, find_lines, paste_line
+from inkbridge.uses.text_recognition.reading import distance_from, read_lines, read_page
+from inkbridge.uses.text_recognition.recogniser import Tesseract
+from inkbridge.uses.text_recognition.wear import worn
+from inkbridge.uses.text_recognition.writing import EM, LINE_HEIGHT, Hand, draw_pair, line_pairs
+
+FONTS = Path("/usr/share/fonts/truetype/dejavu")
+SERIF, SANS = FONTS / "DejaVuSerif.ttf", FONTS / "DejaVuSans.ttf"
+TEXTS = ["The quick brown fox", "jumps over the lazy dog", "while nobody looks on"]
+
+
+def page_of(texts: list[str], size: int = 40, seed: int | None = None) -> tuple[RGB, list[tuple[int, ...]]]:
+    """A page with a text every 90 pixels, worn if there is a seed, and where the ink of each is."""
+    image = Image.new("L", (800, 90 * len(texts) + 60), 0)
+    boxes = []
+    for at, text in enumerate(texts):
+        place = (60 + 20 * at, 40 + 90 * at)
+        font = ImageFont.truetype(str(SERIF), size)
+        ImageDraw.Draw(image).text(place, text, fill=255, font=font)
+        boxes.append(font.getbbox(text))
+        boxes[-1] = tuple(side + place[i % 2] for i, side in enumerate(boxes[-1]))
+    ink = np.asarray(image, np.float32) / 255
+    if seed is not None:
+        return worn(ink, np.random.default_rng(seed)), boxes
+    return np.repeat(((1 - ink) * 255).astype(np.uint8)[..., None], 3, 2), boxes
+
+
+def inverting() -> StylePack:
+    return StylePack(pack_file(), "inverted")
+
+
+def test_lines_are_where_they_were_written() -> None:
+    rgb, boxes = page_of(TEXTS)
+    found = find_lines(rgb)
+    assert not found.columns
+    assert len(found.boxes) == len(boxes)
+    for box, wanted in zip(found.boxes, boxes, strict=True):
+        assert np.abs(np.subtract((box.left, box.top, box.right, box.bottom), wanted)).max() <= 3
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_lines_are_found_on_worn_paper(seed: int) -> None:
+    rgb, boxes = page_of(TEXTS, seed=seed)
+    found = find_lines(rgb).boxes
+    middles = [(box.top + box.bottom) / 2 for box in found if box.right - box.left > 150]
+    assert len(middles) == len(boxes)
+    for middle, (_, top, _, bottom) in zip(middles, boxes, strict=True):
+        assert top - 4 < middle < bottom + 4
+
+
+def test_a_large_page_is_searched_at_a_smaller_size() -> None:
+    rgb, boxes = page_of(TEXTS)
+    large = np.asarray(Image.fromarray(rgb).resize((rgb.shape[1] * 7, rgb.shape[0] * 7)))
+    found = find_lines(large).boxes
+    assert len(found) == len(boxes)
+    for box, wanted in zip(found, boxes, strict=True):
+        assert (
+            np.abs(np.subtract((box.left, box.top, box.right, box.bottom), wanted * np.array(7))).max() <= 30
+        )
+
+
+def test_writing_in_columns_is_told() -> None:
+    rgb, _ = page_of([text.upper() for text in TEXTS] * 3)
+    assert find_lines(np.ascontiguousarray(np.rot90(rgb))).columns
+
+
+def test_an_empty_page_has_no_lines() -> None:
+    for light in (255, 180, 0):
+        assert not find_lines(np.full((300, 400, 3), light, np.uint8)).boxes
+    paper = np.random.default_rng(0).normal(220, 6, (300, 400, 1)).repeat(3, 2).astype(np.uint8)
+    assert not find_lines(paper).boxes
+    with pytest.raises(DataError, match="no text found"):
+        read_page(paper, Tesseract("eng"), inverting())
+
+
+def test_a_line_is_cut_at_one_size_and_goes_back_where_it_was() -> None:
+    rgb, _ = page_of(TEXTS, 34)
+    page = np.full_like(rgb, 255)
+    for box in find_lines(rgb).boxes:
+        line = cut_line(rgb, box)
+        assert len(line) == LINE_HEIGHT
+        dark = np.flatnonzero((line < 128).any((1, 2)))
+        assert 0.8 * EM < dark[-1] - dark[0] < EM
+        paste_line(page, box, line)
+    assert np.abs(page.astype(float) - rgb).mean() < 3.0
+
+
+def test_a_pair_is_aligned_glyph_by_glyph() -> None:
+    ink, print_ink = draw_pair("ilTWmA", Hand(SERIF), Hand(SANS), np.random.default_rng(1))
+    assert ink.shape == print_ink.shape
+
+    def middles(line: np.ndarray) -> list[float]:
+        busy = np.concatenate([[0], (line > 0.3).any(0), [0]]).astype(int)
+        starts, ends = np.flatnonzero(np.diff(busy) == 1), np.flatnonzero(np.diff(busy) == -1)
+        return [(start + end) / 2 for start, end in zip(starts, ends, strict=True)]
+
+    assert len(middles(print_ink)) == 6
+    assert np.abs(np.subtract(middles(ink), middles(print_ink))).max() < 2.0
+
+
+def test_a_hand_knows_what_it_cannot_write() -> None:
+    hand = Hand(SANS)
+    assert hand.writes("The fox, 12.")
+    assert not hand.writes("狐")
+    with pytest.raises(DataError, match="None of the 1 fonts"):
+        next(line_pairs(["狐"], [hand], hand, np.random.default_rng(0)))
+    with pytest.raises(DataError, match="cannot be read as a font"):
+        Hand(Path(__file__)).writes("a")
+
+
+def test_wear_is_a_matter_of_the_seed_alone() -> None:
+    ink, _ = draw_pair("brown", Hand(SERIF), Hand(SANS), np.random.default_rng(0))
+    same, again, other = (worn(ink, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    assert (same == again).all()
+    assert (same != other).any()
+
+
+def test_tesseract_reads_lines_and_says_how_sure_it_is() -> None:
+    rgb, _ = page_of(TEXTS)
+    blank = np.full((LINE_HEIGHT, 300, 3), 255, np.uint8)
+    lines = [cut_line(rgb, box) for box in find_lines(rgb).boxes]
+    readings = Tesseract("eng").read([*lines, blank])
+    assert [reading.text for reading in readings] == [*TEXTS, ""]
+    assert all(reading.confidence > 0.7 for reading in readings[:3])
+    assert readings[3].confidence == 0.0
+
+
+def test_what_is_missing_comes_with_the_line_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match="apt-get install tesseract-ocr-tir"):
+        Tesseract("tir")
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(ConfigError, match=r"apt-get install tesseract-ocr$"):
+        Tesseract("eng")
+
+
+def test_the_surer_reading_is_kept() -> None:
+    rgb, _ = page_of(TEXTS)
+    lines = [cut_line(rgb, box) for box in find_lines(rgb).boxes]
+    noise = np.random.default_rng(0).integers(0, 256, lines[0].shape, np.uint8)
+    # The pack turns light and dark round: of an already inverted line it makes a readable one, of noise none.
+    readings = read_lines([noise, 255 - lines[1]], Tesseract("eng"), inverting())
+    assert readings[1].normalised.text == TEXTS[1]
+    assert all(
+        line.gated.confidence == max(line.raw.confidence, line.normalised.confidence) for line in readings
+    )
+
+
+def test_classical_methods_leave_clean_print_readable() -> None:
+    rgb, _ = page_of(TEXTS)
+    lines = [cut_line(rgb, box) for box in find_lines(rgb).boxes]
+    for line in read_lines(lines, Tesseract("eng"), inverting(), classical=True):
+        assert set(line.classical) == set(METHODS)
+    tilted = np.asarray(Image.fromarray(lines[0]).rotate(2.0, fillcolor=(255, 255, 255)))
+    rows = [(METHODS[name](tilted) < 128).any(2).sum(1).var() for name in ("binarise", "deskew")]
+    assert rows[1] > 1.2 * rows[0]
+
+
+def test_distance_is_nothing_for_the_same_strokes() -> None:
+    rgb, _ = page_of(TEXTS)
+    one, other = (cut_line(rgb, box)[:, :400] for box in find_lines(rgb).boxes[:2])
+    assert distance_from(one, one) == pytest.approx(0.0, abs=1e-3)
+    assert distance_from(one, other) > 0.5
+
+
+@pytest.fixture
+def pack(tmp_path: Path) -> str:
+    write_pack(tmp_path / "inverted.stylepack", pack_file())
+    return str(tmp_path / "inverted.stylepack")
+
+
+def test_read_prints_the_text(tmp_path: Path, pack: str, capsys: pytest.CaptureFixture[str]) -> None:
+    rgb, _ = page_of(TEXTS)
+    Image.fromarray(rgb).save(tmp_path / "page.png")
+    read(tmp_path / "page.png", lang="eng", pack=pack, out=tmp_path / "seen.png")
+    assert capsys.readouterr().out.splitlines() == TEXTS
+    assert read_picture(tmp_path / "seen.png").rgb.shape == (2 * rgb.shape[0], rgb.shape[1], 3)
+    read(tmp_path / "page.png", lang="eng", pack=pack, json=True)
+    found = json.loads(capsys.readouterr().out)
+    assert [line["text"] for line in found["lines"]] == TEXTS
+    assert all(len(line["box"]) == 4 and 0 <= line["confidence"] <= 1 for line in found["lines"])
+
+
+def test_compare_counts_errors(tmp_path: Path, pack: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.fromarray(page_of(TEXTS)[0]).save(tmp_path / "page.png")
+    (tmp_path / "truth.txt").write_text("\n".join(TEXTS).replace("fox", "cat"))
+    read(tmp_path / "page.png", lang="eng", pack=pack, compare=True, truth=tmp_path / "truth.txt")
+    printed = capsys.readouterr().out
+    # fox and cat share nothing: three of 53 characters that are no spaces.
+    assert "raw          5.7%" in printed
+    assert "gated        5.7%" in printed
+    (tmp_path / "truth.txt").write_text(TEXTS[0])
+    with pytest.raises(DataError, match=r"has 1 lines with text, .* 3"):
+        read(tmp_path / "page.png", lang="eng", pack=pack, compare=True, truth=tmp_path / "truth.txt")
+    with pytest.raises(ConfigError, match="add --compare"):
+        read(tmp_path / "page.png", lang="eng", pack=pack, truth=tmp_path / "truth.txt")
+
+
+def test_hands_draws_pairs_that_can_be_trained_on(tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("\n".join(TEXTS))
+    out = tmp_path / "pairs"
+    hands([SERIF], plain=SANS, text=tmp_path / "text.txt", out=out, pairs=6)
+    names = [sorted(file.name for file in (out / side).iterdir()) for side in ("hand", "print")]
+    assert names[0] == names[1]
+    assert len(names[0]) == 6
+    for name in names[0]:
+        hand, plain = (read_picture(out / side / name).rgb for side in ("hand", "print"))
+        assert hand.shape == plain.shape
+        assert len(hand) == LINE_HEIGHT
+    with pytest.raises(DataError, match="has pictures already"):
+        hands([SERIF], plain=SANS, text=tmp_path / "text.txt", out=out, pairs=6)
