@@ -34,6 +34,26 @@ def test_tiles_equal_the_whole_picture(real_network, size):
     assert whole.std() > 3 or rgb.size == 3
 
 
+@pytest.mark.parametrize("size", [(300, 421), (33, 500), (64, 200), (1, 1), (7, 300)])
+def test_without_mirroring_the_network_sees_the_picture_alone(real_network, size):
+    network, overlap = real_network
+    rgb = made_picture(*size)
+    shown = []
+
+    def spying(image, y, x):
+        shown.append(image.shape[2:])
+        return network(image, y, x)
+
+    whole = apply_tiled(spying, rgb, overlap, STRIDE, tile=1024, mirror=False)
+    assert shown == [tuple(max(-(-side // STRIDE), 2) * STRIDE for side in size)]
+    tiled = apply_tiled(network, rgb, overlap, STRIDE, tile=96, mirror=False)
+    assert whole.shape == rgb.shape
+    assert np.abs(whole.astype(int) - tiled).max() <= 1
+    if min(size) > 30:
+        mirrored = apply_tiled(network, rgb, overlap, STRIDE)
+        assert np.abs(whole.astype(int) - mirrored)[0].max() > 3
+
+
 def test_grain_is_noise_that_belongs_to_a_place():
     field = grain(-40, -24, 400, 600)
     assert field.shape == (1, 1, 400, 600)

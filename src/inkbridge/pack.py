@@ -142,6 +142,7 @@ class StylePack:
             worked,
             self.info.size.overlap,
             self.info.size.multiple,
+            mirror=self.info.size.mirror,
             on_tile=on_tile,
         )
         painted = _resized(painted, *size)

@@ -47,6 +47,9 @@ class SizeRules:
     """How far, in pixels, an output pixel looks; a multiple of `multiple`."""
     short_side: int = 0
     """Pictures with a smaller short side are painted enlarged to this one, and reduced again; 0: never."""
+    mirror: bool = True
+    """The network sees a picture go on beyond its border, mirrored. Without: it ends there, as all did in
+    training."""
 
 
 @dataclass

@@ -27,10 +27,12 @@ def apply_tiled(
     multiple: int,
     tile: int = TILE,
     on_tile: Callable[[int, int], None] = lambda done, total: None,
+    mirror: bool = True,
 ) -> RGB:
     """H x W x 3 uint8 -> the same size through `network`.
 
-    `overlap` is how far the network looks and a multiple of `multiple`, as all tile sizes are.
+    `overlap` is how far the network looks and a multiple of `multiple`, as all tile sizes are. With `mirror`
+    it sees the picture go on beyond its border, without it where the picture ends.
     `on_tile(done, total)` is called after each tile.
     """
     height, width = rgb.shape[:2]
@@ -42,12 +44,19 @@ def apply_tiled(
     done, total = 0, len(tops) * len(lefts)
     for top in tops:
         for left in lefts:
-            window_rows = rows[top : top + tile_h + 2 * overlap]
-            window_columns = columns[left : left + tile_w + 2 * overlap]
+            first_row, last_row = top - overlap, top + tile_h + overlap
+            first_column, last_column = left - overlap, left + tile_w + overlap
+            if not mirror:
+                # Two multiples at least: inside, networks mirror their own borders.
+                first_row, first_column = max(first_row, 0), max(first_column, 0)
+                last_row = min(last_row, max(-(-height // multiple), 2) * multiple)
+                last_column = min(last_column, max(-(-width // multiple), 2) * multiple)
+            window_rows = rows[first_row + overlap : last_row + overlap]
+            window_columns = columns[first_column + overlap : last_column + overlap]
             window = rgb[window_rows[:, None], window_columns]
-            result = network(to_network(window), top - overlap, left - overlap)[0]
+            result = network(to_network(window), first_row, first_column)[0]
             h, w = min(tile_h, height - top), min(tile_w, width - left)
-            kept = result[:, overlap : overlap + h, overlap : overlap + w]
+            kept = result[:, top - first_row :, left - first_column :][:, :h, :w]
             out[top : top + h, left : left + w] = from_network(kept)
             done += 1
             on_tile(done, total)

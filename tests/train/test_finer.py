@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import inkbridge
-from conftest import TINY
+from conftest import TINY, made_picture
 from inkbridge.cli.export import export
 from inkbridge.metrics.quality import QualityMeter
 from inkbridge.train.budget import Budget
@@ -82,6 +82,19 @@ def test_export_writes_what_paints_better_and_a_pack_of_pairs_is_left_alone(toy_
     pairs = load_config(None, ["recipe=paired", *TINY[:6]])
     train(toy_folders[0], toy_folders[0], tmp_path / "pairs", pairs, Budget(images=4))
     assert exported(run="pairs") == 0
+
+
+def test_pictures_that_crops_showed_whole_are_painted_with_their_border(toy_folders, tmp_path):
+    for crop, mirror in ((48, True), (80, False)):  # of pictures of 72 pixels
+        settings = [
+            *(setting for setting in TINY if not setting.startswith("data.crop")),
+            f"data.crop={crop}",
+        ]
+        train(*toy_folders, tmp_path / f"{crop}", load_config(None, settings), Budget(images=4))
+        pack = tmp_path / f"{crop}.stylepack"
+        assert export_run(tmp_path / f"{crop}", pack).size.mirror is mirror
+        assert inkbridge.load(pack).info.size.mirror is mirror
+        assert inkbridge.load(pack).apply(made_picture(72, 99, 1)).shape == (72, 99, 3)
 
 
 def test_the_command_decides_by_the_measure_of_training(toy_folders, tmp_path, monkeypatch):

@@ -94,7 +94,7 @@ def export_run(
             StyleEntry(entry, shown, [round(float(v), 6) for v in code])
             for (entry, shown), code in zip(entries, codes, strict=True)
         ],
-        size=SizeRules(multiple=multiple, overlap=overlap),
+        size=SizeRules(multiple, overlap, mirror=not _crops_were_whole(run, config.data.crop)),
         generator_sha256="",
         provenance={
             "made_with": f"inkbridge {__version__}, torch {torch.__version__}",
@@ -115,6 +115,12 @@ def export_run(
         _choose_looks(file, run, names, distance, say, advance)
     write_pack(out, file)
     return info
+
+
+def _crops_were_whole(run: RunFolder, crop: int) -> bool:
+    """Whether contents were no higher than crops, as lines of text are: each crop showed the border."""
+    contents = cached_pictures(run.cache, "content")
+    return bool(contents) and all(min(picture.shape[:2]) <= crop for picture in contents)
 
 
 def _choose_short_side(
