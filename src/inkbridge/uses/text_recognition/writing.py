@@ -104,6 +104,12 @@ def draw_pair(text: str, hand: Hand, plain: Hand, rng: np.random.Generator) -> t
     return _as_ink(ink), _as_ink(print_ink)
 
 
+def draw_line(text: str, hand: Hand, plain: Hand, rng: np.random.Generator, wear: bool) -> RGB:
+    """A line as a normaliser is given it: LINE_HEIGHT x W x 3, clean black on white or worn."""
+    ink, _ = draw_pair(text, hand, plain, rng)
+    return _reduced(worn(ink, rng) if wear else paint(ink))
+
+
 def line_pairs(
     texts: Sequence[str], hands: Sequence[Hand], plain: Hand, rng: np.random.Generator
 ) -> Iterator[tuple[RGB, RGB]]:
