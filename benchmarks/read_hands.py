@@ -21,7 +21,7 @@ from inkbridge.metrics.text import character_error_rate, character_errors
 from inkbridge.pack import StylePack
 from inkbridge.uses.text_recognition.reading import LineReadings, read_lines
 from inkbridge.uses.text_recognition.recogniser import Reading, Tesseract
-from inkbridge.uses.text_recognition.writing import Hand, draw_line
+from inkbridge.uses.text_recognition.writing import Hand, draw_line, read_texts
 
 COLUMNS = {
     "raw": lambda line: line.raw,
@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--lines", type=int, default=40)
     arguments = parser.parse_args()
     pack, recogniser = inkbridge.load(arguments.pack), Tesseract(arguments.lang)
-    texts = [line.strip()[: arguments.of] for line in arguments.text.read_text("utf-8").splitlines()]
+    texts = [line[: arguments.of] for line in read_texts(arguments.text)]
     texts = [text for text in texts if len(text) == arguments.of]
     rng, plain = np.random.default_rng(0), Hand(arguments.plain)
     print(f"| font | {' | '.join(COLUMNS)} | better, worse | distance |\n|{'---|' * (len(COLUMNS) + 3)}")

@@ -41,19 +41,14 @@ def hands(
     import numpy as np
 
     from inkbridge.cli.progress import bar
-    from inkbridge.errors import ConfigError, DataError
-    from inkbridge.uses.text_recognition.writing import Hand, shuffled_lines, write_pairs
+    from inkbridge.errors import ConfigError
+    from inkbridge.uses.text_recognition.writing import Hand, read_texts, shuffled_lines, write_pairs
 
     if pairs < 1:
         raise ConfigError(f"--pairs {pairs} cannot be used: it must be at least 1.")
     if not 0.0 <= shuffled <= 1.0:
         raise ConfigError(f"--shuffled {shuffled} cannot be used: it must be from 0 to 1.")
-    try:
-        lines = [line.strip() for line in text.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{text} cannot be read as text: {error}.") from None
-    if not lines:
-        raise DataError(f"{text} has no lines with text.")
+    lines = read_texts(text)
     rng = np.random.default_rng(seed)
     # Both kinds are drawn from alike, so as many of one as the shares ask for.
     num = round(len(lines) * shuffled / (1 - shuffled)) if shuffled < 1 else len(lines)

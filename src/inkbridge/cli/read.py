@@ -49,6 +49,7 @@ def read(
     from inkbridge.pack import load
     from inkbridge.uses.text_recognition.reading import read_page
     from inkbridge.uses.text_recognition.recogniser import Tesseract
+    from inkbridge.uses.text_recognition.writing import read_texts
 
     if out is not None:
         check_writable_name(out)
@@ -56,19 +57,13 @@ def read(
             raise DataError(f"Folder '{out.parent}' does not exist; make it first.")
     if truth is not None and not compare:
         raise ConfigError("--truth is what --compare counts errors against; add --compare.")
-    wanted = _lines_of(truth) if truth is not None else None
+    wanted = read_texts(truth) if truth is not None else None
     recogniser = Tesseract(lang)
     loaded = load(pack)
     picture = read_picture(page)
     found = read_page(picture.rgb, recogniser, loaded, str(page), classical=compare)
     for note in found.notes:
         print(note, file=sys.stderr)
-    made_for = loaded.info.provenance.get("languages", [])
-    if made_for and not set(lang.split("+")) & set(made_for):
-        print(
-            f"{pack} was made for {', '.join(made_for)}, not for {lang}: expect little of it.",
-            file=sys.stderr,
-        )
     if wanted is not None and len(wanted) != len(found.lines):
         raise DataError(
             f"{truth} has {len(wanted)} lines with text, {page} {len(found.lines)}; errors cannot be counted."
@@ -82,16 +77,6 @@ def read(
     else:
         print("\n".join(line.gated.text for line in found.lines))
     return 0
-
-
-def _lines_of(truth: Path) -> list[str]:
-    from inkbridge.errors import DataError
-
-    try:
-        lines = truth.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{truth} cannot be read as text: {error}.") from None
-    return [line for line in lines if line.strip()]
 
 
 def _beside(left: RGB, right: RGB) -> RGB:

@@ -42,21 +42,18 @@ class Hand:
     def _missing(self) -> bytes:
         return self._mask(_NO_CHARACTER)
 
-    def has(self, char: str) -> bool:
-        """Whether it can write the character (and not only a box in its place)."""
-        mask = self._mask(char)
-        return any(mask) and mask != self._missing
-
     def writes(self, text: str) -> bool:
         """Whether it can write all of a text; spaces count as written."""
-        return all(self._knows(char) for char in text if not char.isspace())
+        return all(self._has(char) for char in text if not char.isspace())
 
     def _mask(self, char: str) -> bytes:
         return bytes(self.at(32).getmask(char, mode="1"))
 
     @lru_cache(maxsize=20_000)  # noqa: B019 - hands are few and live as long as the program
-    def _knows(self, char: str) -> bool:
-        return self.has(char)
+    def _has(self, char: str) -> bool:
+        """Whether it can write the character (and not only a box in its place)."""
+        mask = self._mask(char)
+        return any(mask) and mask != self._missing
 
     @lru_cache(maxsize=64)  # noqa: B019
     def at(self, size: int) -> ImageFont.FreeTypeFont:
@@ -128,6 +125,17 @@ def line_pairs(
         text = possible[hand][rng.integers(len(possible[hand]))]
         ink, print_ink = draw_pair(text, hand, plain, rng)
         yield _reduced(worn(ink, rng)), _reduced(paint(print_ink, *PRINT))
+
+
+def read_texts(path: Path) -> list[str]:
+    """The lines of a text file that have text; raises DataError where there are none to be had."""
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read as text: {error}.") from None
+    if not lines:
+        raise DataError(f"{path} has no lines with text.")
+    return lines
 
 
 def shuffled_lines(lines: Sequence[str], num: int, rng: np.random.Generator) -> list[str]:
