@@ -3,7 +3,7 @@
     python benchmarks/read_hands.py PACK --lang jpn --plain GOTHIC.ttf --text LINES.txt FONT ...
 
 Each font writes other lines of the text, cut to `--of` characters, every second one worn. Character error
-rates of Tesseract with 95% intervals over lines; how many lines gating made better and worse than raw;
+rates of the reader with 95% intervals over lines; how many lines gating made better and worse than raw;
 milliseconds that painting a line takes. Fonts and texts should be none of the training.
 """
 
@@ -20,7 +20,7 @@ from inkbridge.images import RGB
 from inkbridge.metrics.text import character_error_rate, character_errors
 from inkbridge.pack import StylePack
 from inkbridge.uses.text_recognition.reading import LineReadings, read_lines
-from inkbridge.uses.text_recognition.recogniser import Reading, Tesseract
+from inkbridge.uses.text_recognition.recogniser import READERS, Reading, recogniser
 from inkbridge.uses.text_recognition.writing import Hand, draw_line, read_texts
 
 COLUMNS = {
@@ -36,13 +36,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("pack")
     parser.add_argument("fonts", type=Path, nargs="+")
-    parser.add_argument("--lang", required=True)
+    parser.add_argument("--reader", choices=READERS, default="tesseract")
+    parser.add_argument("--lang")
     parser.add_argument("--plain", type=Path, required=True)
     parser.add_argument("--text", type=Path, required=True)
     parser.add_argument("--of", type=int, default=14)
     parser.add_argument("--lines", type=int, default=40)
     arguments = parser.parse_args()
-    pack, recogniser = inkbridge.load(arguments.pack), Tesseract(arguments.lang)
+    pack, reader = inkbridge.load(arguments.pack), recogniser(arguments.reader, arguments.lang)
     texts = [line[: arguments.of] for line in read_texts(arguments.text)]
     texts = [text for text in texts if len(text) == arguments.of]
     rng, plain = np.random.default_rng(0), Hand(arguments.plain)
@@ -52,7 +53,7 @@ def main() -> None:
         able = [text for text in texts if Hand(font).writes(text)]
         chosen = rng.choice(able, arguments.lines, replace=False).tolist()
         lines = [draw_line(text, Hand(font), plain, rng, bool(i % 2)) for i, text in enumerate(chosen)]
-        readings = read_lines(lines, recogniser, pack, classical=True)
+        readings = read_lines(lines, reader, pack, classical=True)
         counts = counts_of(chosen, readings)
         for name, some in counts.items():
             total[name] += some

@@ -19,7 +19,7 @@ from inkbridge.pack_format import write_pack
 from inkbridge.uses.text_recognition.classical import METHODS
 from inkbridge.uses.text_recognition.page import cut_line, find_lines, paste_line
 from inkbridge.uses.text_recognition.reading import distance_from, read_lines, read_page
-from inkbridge.uses.text_recognition.recogniser import Tesseract
+from inkbridge.uses.text_recognition.recogniser import Reading, Tesseract, recogniser
 from inkbridge.uses.text_recognition.wear import worn
 from inkbridge.uses.text_recognition.writing import EM, LINE_HEIGHT, Hand, draw_pair, line_pairs
 
@@ -105,16 +105,18 @@ def test_a_line_is_cut_at_one_size_and_goes_back_where_it_was() -> None:
 
 
 def test_a_pair_is_aligned_glyph_by_glyph() -> None:
-    ink, print_ink = draw_pair("ilTWmA", Hand(SERIF), Hand(SANS), np.random.default_rng(1))
-    assert ink.shape == print_ink.shape
+    pair = draw_pair("ilTWmA", Hand(SERIF), Hand(SANS), np.random.default_rng(1))
+    assert pair.hand.shape == pair.printed.shape
 
     def middles(line: np.ndarray) -> list[float]:
         busy = np.concatenate([[0], (line > 0.3).any(0), [0]]).astype(int)
         starts, ends = np.flatnonzero(np.diff(busy) == 1), np.flatnonzero(np.diff(busy) == -1)
         return [(start + end) / 2 for start, end in zip(starts, ends, strict=True)]
 
-    assert len(middles(print_ink)) == 6
-    assert np.abs(np.subtract(middles(ink), middles(print_ink))).max() < 2.0
+    assert len(middles(pair.printed)) == 6
+    assert np.abs(np.subtract(middles(pair.hand), middles(pair.printed))).max() < 2.0
+    assert [char for char, _ in pair.glyphs] == list("ilTWmA")
+    assert np.abs(np.subtract([at for _, at in pair.glyphs], middles(pair.printed))).max() < 2.0
 
 
 def test_a_hand_knows_what_it_cannot_write() -> None:
@@ -128,7 +130,7 @@ def test_a_hand_knows_what_it_cannot_write() -> None:
 
 
 def test_wear_is_a_matter_of_the_seed_alone() -> None:
-    ink, _ = draw_pair("brown", Hand(SERIF), Hand(SANS), np.random.default_rng(0))
+    ink = draw_pair("brown", Hand(SERIF), Hand(SANS), np.random.default_rng(0)).hand
     same, again, other = (worn(ink, np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert (same == again).all()
     assert (same != other).any()
@@ -142,6 +144,26 @@ def test_tesseract_reads_lines_and_says_how_sure_it_is() -> None:
     assert [reading.text for reading in readings] == [*TEXTS, ""]
     assert all(reading.confidence > 0.7 for reading in readings[:3])
     assert readings[3].confidence == 0.0
+
+
+def test_a_second_reader_reads_the_same_lines() -> None:
+    rgb, _ = page_of(TEXTS)
+    blank = np.full((LINE_HEIGHT, 300, 3), 255, np.uint8)
+    lines = [cut_line(rgb, box) for box in find_lines(rgb).boxes]
+    readings = recogniser("rapidocr", None).read([*lines, blank])
+    assert ["".join(reading.text.split()) for reading in readings[:3]] == [
+        "".join(text.split()) for text in TEXTS
+    ]
+    assert all(reading.confidence > 0.9 for reading in readings[:3])
+    assert readings[3] == Reading("", 0.0)
+
+
+def test_readers_are_chosen_by_name() -> None:
+    assert isinstance(recogniser("tesseract", "eng"), Tesseract)
+    with pytest.raises(ConfigError, match=r"--reader easyocr cannot be used: .* tesseract, rapidocr"):
+        recogniser("easyocr", "eng")
+    with pytest.raises(ConfigError, match="add --lang"):
+        recogniser("tesseract", None)
 
 
 def test_what_is_missing_comes_with_the_line_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:

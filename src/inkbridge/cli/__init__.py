@@ -25,6 +25,7 @@ app.command("inkbridge.cli.compare:compare")
 app.command("inkbridge.cli.evaluate:evaluate")
 app.command("inkbridge.cli.inspect:inspect")
 app.command("inkbridge.cli.hands:hands")
+app.command("inkbridge.cli.glyphs:glyphs")
 app.command("inkbridge.cli.read:read")
 
 

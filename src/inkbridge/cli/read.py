@@ -18,8 +18,9 @@ def read(
     page: Path,
     /,
     *,
-    lang: str,
     pack: str,
+    lang: str | None = None,
+    reader: str = "tesseract",
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     compare: Annotated[bool, Parameter(negative=())] = False,
     truth: Path | None = None,
@@ -31,10 +32,12 @@ def read(
     ----------
     page
         A picture of a page of horizontal lines.
-    lang
-        The language as Tesseract names it: jpn, chi_sim, eng, jpn+eng.
     pack
         A pack that paints writing as print: a name from `inkbridge styles` or the path of a .stylepack file.
+    lang
+        The language as Tesseract names it: jpn, chi_sim, eng, jpn+eng.
+    reader
+        tesseract, or rapidocr, which knows Chinese, Japanese and Latin writing without being told.
     out
         The picture to write: the page, and the same with its lines as the recogniser saw them.
     compare
@@ -48,7 +51,7 @@ def read(
     from inkbridge.images import Picture, check_writable_name, read_picture, write_picture
     from inkbridge.pack import load
     from inkbridge.uses.text_recognition.reading import read_page
-    from inkbridge.uses.text_recognition.recogniser import Tesseract
+    from inkbridge.uses.text_recognition.recogniser import recogniser
     from inkbridge.uses.text_recognition.writing import read_texts
 
     if out is not None:
@@ -58,10 +61,10 @@ def read(
     if truth is not None and not compare:
         raise ConfigError("--truth is what --compare counts errors against; add --compare.")
     wanted = read_texts(truth) if truth is not None else None
-    recogniser = Tesseract(lang)
+    asked = recogniser(reader, lang)
     loaded = load(pack)
     picture = read_picture(page)
-    found = read_page(picture.rgb, recogniser, loaded, str(page), classical=compare)
+    found = read_page(picture.rgb, asked, loaded, str(page), classical=compare)
     for note in found.notes:
         print(note, file=sys.stderr)
     if wanted is not None and len(wanted) != len(found.lines):

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from inkbridge.train.networks.generator import draw_grain
-from inkbridge.train.recipe import AdversarialConfig, Choice, GanConfig, Recipe, mean
+from inkbridge.train.networks.glyphs import load_classifier, reads_otherwise
+from inkbridge.train.recipe import AdversarialConfig, Choice, GanConfig, Recipe, mean, place
 
 PAIR_DISTANCES: dict[str, Callable[[Tensor], Tensor]] = {
     "l1": lambda difference: difference.abs().mean(),
@@ -34,6 +36,9 @@ class PairedLossConfig(AdversarialConfig):
     as a shade, so that thin strokes on much paper do not go first."""
     feature_weight: float = 0.0
     """Weight of the mean difference of the discriminator's activations; 10 in the paper."""
+    classifier: str = ""
+    """File of a glyph classifier (`inkbridge glyphs`) to which results must read like y; empty: none."""
+    classifier_weight: float = 1.0
 
 
 @dataclass
@@ -53,6 +58,11 @@ class Paired(Recipe):
     def __init__(self, config: PairedConfig, device: torch.device, num_styles: int = 1) -> None:
         super().__init__(config, device, num_styles, judged_channels=6)
         self.config = config
+        self.classifier = (
+            load_classifier(Path(config.losses.classifier)) if config.losses.classifier else None
+        )
+        if self.classifier is not None:
+            place(self.classifier, device)
 
     def update(
         self,
@@ -71,9 +81,12 @@ class Paired(Recipe):
         )
         parts = {"pair": PAIR_DISTANCES[config.pair_distance](result - style)}
         loss = config.pair_weight * parts["pair"]
+        if self.classifier is not None:
+            parts["reading"] = reads_otherwise(self.classifier, result, style)
+            loss = loss + config.classifier_weight * parts["reading"]
         if not config.adversarial_weight:
             self.learn_alone(loss, len(content), progress, images_seen)
-            return result.detach(), {"pair": parts["pair"].detach()}
+            return result.detach(), {name: part.detach() for name, part in parts.items()}
         verdict = self.judge(torch.cat([content, result], 1), torch.cat([content, style], 1), rng)
         parts["adversarial"] = verdict.loss_g
         loss = loss + config.adversarial_weight * parts["adversarial"]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 from PIL import Image
 
 from inkbridge.errors import ConfigError, DataError, MissingExtraError
@@ -18,6 +19,7 @@ from inkbridge.images import RGB
 
 AT_ONCE = 200
 """Lines given to one process."""
+READERS = "tesseract", "rapidocr"
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,41 @@ class Tesseract:
             if text.strip() and float(confidence) >= 0:
                 words[page - 1].append((text.strip(), float(confidence) / 100))
         return [_reading(line) for line in words]
+
+
+class RapidOcr:
+    """PP-OCR's recogniser of Chinese, Japanese and Latin writing, through the package rapidocr.
+
+    A second opinion: a network quite unlike Tesseract, which no training here has seen.
+    """
+
+    def __init__(self) -> None:
+        """Raises MissingExtraError without the extra [rapidocr]."""
+        try:
+            from rapidocr import RapidOCR
+        except ImportError:
+            raise MissingExtraError("Reading with RapidOCR", "rapidocr") from None
+        self._program: Any = RapidOCR(params={"Global.log_level": "error"})
+
+    def read(self, lines: Sequence[RGB]) -> list[Reading]:
+        """One reading for each line."""
+        readings = []
+        for rgb in lines:
+            found = self._program(np.ascontiguousarray(rgb[..., ::-1]), use_det=False, use_cls=False)
+            text = found.txts[0] if found.txts else ""
+            readings.append(Reading(text, float(found.scores[0]) if text else 0.0))
+        return readings
+
+
+def recogniser(reader: str, lang: str | None) -> Recogniser:
+    """The one of READERS; `lang` is for Tesseract alone, which needs it. Raises ConfigError."""
+    if reader not in READERS:
+        raise ConfigError(f"--reader {reader} cannot be used: it must be one of {', '.join(READERS)}.")
+    if reader == "rapidocr":
+        return RapidOcr()
+    if lang is None:
+        raise ConfigError("Tesseract must be told the language: add --lang, for example --lang jpn.")
+    return Tesseract(lang)
 
 
 def _reading(words: list[tuple[str, float]]) -> Reading:

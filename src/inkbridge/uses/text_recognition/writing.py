@@ -25,8 +25,10 @@ EM = 42
 """Size of print within them, in pixels."""
 PRINT = (240.0, 240.0, 240.0), (15.0, 15.0, 15.0)
 """Paper and ink of print, 0 to 255: at the ends of its range a generator has hardly a gradient left."""
-_DRAWN = 1.5
+DRAWN = 1.5
 """Lines are drawn, and worn, so many times larger."""
+SIZES = 0.88, 0.96, 1.04, 1.12
+"""Of writing, as shares of EM: few, because to open a font at a size takes longer than to draw a line."""
 _NO_CHARACTER = "\U0010ffff"
 
 
@@ -55,7 +57,7 @@ class Hand:
         mask = self._mask(char)
         return any(mask) and mask != self._missing
 
-    @lru_cache(maxsize=64)  # noqa: B019
+    @lru_cache(maxsize=256)  # noqa: B019
     def at(self, size: int) -> ImageFont.FreeTypeFont:
         """The font at a size in pixels; raises DataError for a file that is none."""
         try:
@@ -64,19 +66,31 @@ class Hand:
             raise DataError(f"'{self.path}' cannot be read as a font: {error}.") from None
 
 
-def draw_pair(text: str, hand: Hand, plain: Hand, rng: np.random.Generator) -> tuple[Ink, Ink]:
+@dataclass(frozen=True)
+class Pair:
+    """A line in a hand and, aligned glyph by glyph, in print."""
+
+    hand: Ink
+    """1.5 LINE_HEIGHT x W of ink, 0 (none) to 1."""
+    printed: Ink
+    """The same shape."""
+    glyphs: list[tuple[str, float]]
+    """Each character and the pixel from the left at which its middle is, in both."""
+
+
+def draw_pair(text: str, hand: Hand, plain: Hand, rng: np.random.Generator) -> Pair:
     """A line of `text` in a hand, its spacing and size varied, and in print.
 
-    Both are 1.5 LINE_HEIGHT x W of ink, 0 (none) to 1. Each printed glyph has the centre, from left to right,
-    of the written one; all stand on one line at 1.5 EM pixels. Writing is spread until printed glyphs do not
-    touch.
+    Each printed glyph has the centre, from left to right, of the written one; all stand on one line at 1.5 EM
+    pixels. Writing is spread until printed glyphs do not touch.
     """
-    em, height = round(EM * _DRAWN), round(LINE_HEIGHT * _DRAWN)
-    size = round(em * rng.uniform(0.88, 1.12))
+    em, height = round(EM * DRAWN), round(LINE_HEIGHT * DRAWN)
+    size = round(em * rng.choice(SIZES))
     written, printed = hand.at(size), plain.at(em)
     loose = rng.uniform(-0.02, 0.15) * size
     baseline = height * 0.5 + em * 0.38
     places: list[tuple[str, float, float]] = []
+    glyphs: list[tuple[str, float]] = []
     cursor, print_end = em / 2, 0.0
     for char in text:
         advance = written.getlength(char)
@@ -90,6 +104,7 @@ def draw_pair(text: str, hand: Hand, plain: Hand, rng: np.random.Generator) -> t
         held = max(print_end + 0.04 * em + half - centre, 0.0)
         cursor, centre = cursor + held, centre + held
         places.append((char, cursor, centre - (print_left + print_right) / 2))
+        glyphs.append((char, centre))
         print_end = centre + half
         cursor += advance + loose + rng.normal(0.0, 0.015) * size
     width = round(max(cursor, print_end) + em / 2)
@@ -98,13 +113,13 @@ def draw_pair(text: str, hand: Hand, plain: Hand, rng: np.random.Generator) -> t
         shift = rng.normal(0.0, 0.012) * size
         ImageDraw.Draw(ink).text((at, baseline + shift), char, fill=255, font=written, anchor="ls")
         ImageDraw.Draw(print_ink).text((print_at, baseline), char, fill=255, font=printed, anchor="ls")
-    return _as_ink(ink), _as_ink(print_ink)
+    return Pair(_as_ink(ink), _as_ink(print_ink), glyphs)
 
 
 def draw_line(text: str, hand: Hand, plain: Hand, rng: np.random.Generator, wear: bool) -> RGB:
     """A line as a normaliser is given it: LINE_HEIGHT x W x 3, clean black on white or worn."""
-    ink, _ = draw_pair(text, hand, plain, rng)
-    return _reduced(worn(ink, rng) if wear else paint(ink))
+    ink = draw_pair(text, hand, plain, rng).hand
+    return reduced(worn(ink, rng) if wear else paint(ink))
 
 
 def line_pairs(
@@ -123,8 +138,8 @@ def line_pairs(
     while True:
         hand = able[rng.integers(len(able))]
         text = possible[hand][rng.integers(len(possible[hand]))]
-        ink, print_ink = draw_pair(text, hand, plain, rng)
-        yield _reduced(worn(ink, rng)), _reduced(paint(print_ink, *PRINT))
+        pair = draw_pair(text, hand, plain, rng)
+        yield reduced(worn(pair.hand, rng)), reduced(paint(pair.printed, *PRINT))
 
 
 def read_texts(path: Path) -> list[str]:
@@ -170,8 +185,9 @@ def write_pairs(
         on_pair(done + 1)
 
 
-def _reduced(rgb: RGB) -> RGB:
-    size = round(rgb.shape[1] / _DRAWN), LINE_HEIGHT
+def reduced(rgb: RGB) -> RGB:
+    """A drawn line at LINE_HEIGHT."""
+    size = round(rgb.shape[1] / DRAWN), LINE_HEIGHT
     return np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.LANCZOS))
 
 
