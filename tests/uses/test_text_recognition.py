@@ -20,8 +20,8 @@ from inkbridge.uses.text_recognition.classical import METHODS
 from inkbridge.uses.text_recognition.page import cut_line, find_lines, paste_line
 from inkbridge.uses.text_recognition.reading import distance_from, read_lines, read_page
 from inkbridge.uses.text_recognition.recogniser import Reading, Tesseract, recogniser
-from inkbridge.uses.text_recognition.wear import worn
-from inkbridge.uses.text_recognition.writing import EM, LINE_HEIGHT, Hand, draw_pair, line_pairs
+from inkbridge.uses.text_recognition.wear import thickened, worn
+from inkbridge.uses.text_recognition.writing import EM, LINE_HEIGHT, Hand, LinePairs, draw_pair
 
 FONTS = Path("/usr/share/fonts/truetype/dejavu")
 SERIF, SANS = FONTS / "DejaVuSerif.ttf", FONTS / "DejaVuSans.ttf"
@@ -124,7 +124,7 @@ def test_a_hand_knows_what_it_cannot_write() -> None:
     assert hand.writes("The fox, 12.")
     assert not hand.writes("狐")
     with pytest.raises(DataError, match="None of the 1 fonts"):
-        next(line_pairs(["狐"], [hand], hand, np.random.default_rng(0)))
+        LinePairs(["狐"], [hand], hand)
     with pytest.raises(DataError, match="cannot be read as a font"):
         Hand(Path(__file__)).writes("a")
 
@@ -229,6 +229,7 @@ def test_compare_counts_errors(tmp_path: Path, pack: str, capsys: pytest.Capture
     # fox and cat share nothing: three of 53 characters that are no spaces.
     assert "raw          5.7%" in printed
     assert "gated        5.7%" in printed
+    assert "Gated, no line is better than raw and no line is worse." in printed
     (tmp_path / "truth.txt").write_text(TEXTS[0])
     with pytest.raises(DataError, match=r"has 1 lines with text, .* 3"):
         read(tmp_path / "page.png", lang="eng", pack=pack, compare=True, truth=tmp_path / "truth.txt")
@@ -247,5 +248,25 @@ def test_hands_draws_pairs_that_can_be_trained_on(tmp_path: Path) -> None:
         hand, plain = (read_picture(out / side / name).rgb for side in ("hand", "print"))
         assert hand.shape == plain.shape
         assert len(hand) == LINE_HEIGHT
-    with pytest.raises(DataError, match="has pictures already"):
-        hands([SERIF], plain=SANS, text=tmp_path / "text.txt", out=out, pairs=6)
+
+
+def test_hands_goes_on_where_it_was(tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("\n".join(TEXTS))
+
+    def drawn(out: Path, pairs: int, seed: int = 0) -> dict[str, bytes]:
+        hands([SERIF], plain=SANS, text=tmp_path / "text.txt", out=out, pairs=pairs, seed=seed)
+        return {str(file.relative_to(out)): file.read_bytes() for file in out.rglob("*.png")}
+
+    whole = drawn(tmp_path / "whole", 5)
+    assert len(whole) == 10
+    drawn(tmp_path / "parts", 3)
+    (tmp_path / "parts" / "print" / "000002.png").unlink()  # killed between the two
+    assert drawn(tmp_path / "parts", 5) == whole
+    with pytest.raises(DataError, match="has pictures of another command already"):
+        drawn(tmp_path / "parts", 5, seed=1)
+
+
+@pytest.mark.parametrize("by", [-0.5, 0.0, 1.0])
+@pytest.mark.parametrize("soft", [0.6, 1.6, 3.0])
+def test_thick_soft_strokes_leave_paper_white(by: float, soft: float) -> None:
+    assert not thickened(np.zeros((40, 60), np.float32), by, soft).any()

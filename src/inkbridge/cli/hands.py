@@ -21,6 +21,8 @@ def hands(
 ) -> int:
     """Draw training pairs for `inkbridge read`: lines of text in the hands of fonts, and the same in print.
 
+    Stopped, the same command goes on where it was.
+
     Parameters
     ----------
     fonts
@@ -42,7 +44,13 @@ def hands(
 
     from inkbridge.cli.progress import bar
     from inkbridge.errors import ConfigError
-    from inkbridge.uses.text_recognition.writing import Hand, read_texts, shuffled_lines, write_pairs
+    from inkbridge.uses.text_recognition.writing import (
+        Hand,
+        LinePairs,
+        read_texts,
+        shuffled_lines,
+        write_pairs,
+    )
 
     if pairs < 1:
         raise ConfigError(f"--pairs {pairs} cannot be used: it must be at least 1.")
@@ -54,10 +62,8 @@ def hands(
     num = round(len(lines) * shuffled / (1 - shuffled)) if shuffled < 1 else len(lines)
     texts = (lines if shuffled < 1 else []) + shuffled_lines(lines, num, rng)
     with bar("drawing lines") as advance:
-        write_pairs(
-            *(out, texts, [Hand(font) for font in fonts], Hand(plain), pairs, seed),
-            lambda done: advance(done, pairs),
-        )
+        drawn = LinePairs(texts, [Hand(font) for font in fonts], Hand(plain), seed)
+        write_pairs(out, drawn, pairs, lambda done: advance(done, pairs))
     print(
         f"{pairs} pairs in {out}. Next: inkbridge train --recipe paired --content {out / 'hand'} "
         f"--style {out / 'print'} --config recipes/writing.toml --out RUN"

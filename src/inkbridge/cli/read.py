@@ -124,8 +124,20 @@ def _print_comparison(found: Page, wanted: list[str] | None) -> None:
         print(f"{'truth':<17}{wanted[at]}\n" if wanted else "")
     if wanted:
         print("Character errors:")
+        errors: dict[str, list[int]] = {}
         for name, readings in columns.items():
             pairs = zip(readings, wanted, strict=True)
             counts = [character_errors(reading.text, text) for reading, text in pairs]
             rate, low, high = character_error_rate(counts)
             print(f"  {name:<11}{rate:6.1%}  ({low:.1%} to {high:.1%})")
+            errors[name] = [wrong for wrong, _ in counts]
+        less = [at for at, wrong in enumerate(errors["gated"], 1) if wrong < errors["raw"][at - 1]]
+        more = [at for at, wrong in enumerate(errors["gated"], 1) if wrong > errors["raw"][at - 1]]
+        print(f"Gated, {_lines(less)} better than raw and {_lines(more)} worse.")
+
+
+def _lines(numbers: list[int]) -> str:
+    if not numbers:
+        return "no line is"
+    shown = ", ".join(map(str, numbers))
+    return f"line {shown} is" if len(numbers) == 1 else f"{len(numbers)} lines ({shown}) are"

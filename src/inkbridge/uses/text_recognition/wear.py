@@ -74,7 +74,9 @@ def thickened(ink: Ink, by: float, soft: float) -> Ink:
     image = Image.fromarray((ink * 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(1.0 + abs(by)))
     blurred = np.asarray(image, np.float32) / 255
     threshold = 0.5 - 0.22 * by
-    thick: Ink = np.clip((blurred - threshold) * np.float32(1.6 / soft) + 0.5, 0.0, 1.0)
+    # However soft, paper stays paper.
+    slope = max(1.6 / soft, 0.5 / threshold)
+    thick: Ink = np.clip((blurred - threshold) * np.float32(slope) + 0.5, 0.0, 1.0)
     return thick
 
 

@@ -6,8 +6,10 @@ itself, from left to right; writing whose letters must be joined or reordered ca
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -122,24 +124,30 @@ def draw_line(text: str, hand: Hand, plain: Hand, rng: np.random.Generator, wear
     return reduced(worn(ink, rng) if wear else paint(ink))
 
 
-def line_pairs(
-    texts: Sequence[str], hands: Sequence[Hand], plain: Hand, rng: np.random.Generator
-) -> Iterator[tuple[RGB, RGB]]:
-    """Without end: a random text in a random hand, worn and on paper, and the same in clean print.
+class LinePairs:
+    """A random text in a random hand, worn and on paper, and the same in clean print: as many as wanted."""
 
-    Raises DataError when no hand can write any of the texts.
-    """
-    possible = {hand: [text for text in texts if hand.writes(text) and plain.writes(text)] for hand in hands}
-    able = [hand for hand in hands if possible[hand]]
-    if not able:
-        raise DataError(
-            f"None of the {len(hands)} fonts has all characters of any of the {len(texts)} texts."
-        )
-    while True:
-        hand = able[rng.integers(len(able))]
-        text = possible[hand][rng.integers(len(possible[hand]))]
-        pair = draw_pair(text, hand, plain, rng)
-        yield reduced(worn(pair.hand, rng)), reduced(paint(pair.printed, *PRINT))
+    def __init__(self, texts: Sequence[str], hands: Sequence[Hand], plain: Hand, seed: int = 0) -> None:
+        """Raises DataError when no hand can write any of the texts."""
+        possible = {
+            hand: [text for text in texts if hand.writes(text) and plain.writes(text)] for hand in hands
+        }
+        self._able = [(hand, able) for hand, able in possible.items() if able]
+        self._plain, self._seed = plain, seed
+        if not self._able:
+            raise DataError(
+                f"None of the {len(hands)} fonts has all characters of any of the {len(texts)} texts."
+            )
+        facts = [seed, *texts, *(f"{hand.path.resolve()} {hand.index}" for hand in [*hands, plain])]
+        self.told = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+        """Differs where pairs do."""
+
+    def draw(self, at: int) -> tuple[RGB, RGB]:
+        """The pair of a number, hand and print, each LINE_HEIGHT x W x 3."""
+        rng = np.random.default_rng([self._seed, at])
+        hand, texts = self._able[rng.integers(len(self._able))]
+        pair = draw_pair(texts[rng.integers(len(texts))], hand, self._plain, rng)
+        return reduced(worn(pair.hand, rng)), reduced(paint(pair.printed, *PRINT))
 
 
 def read_texts(path: Path) -> list[str]:
@@ -161,28 +169,29 @@ def shuffled_lines(lines: Sequence[str], num: int, rng: np.random.Generator) -> 
 
 
 def write_pairs(
-    out_dir: Path,
-    texts: Sequence[str],
-    hands: Sequence[Hand],
-    plain: Hand,
-    num: int,
-    seed: int = 0,
-    on_pair: Callable[[int], None] = lambda done: None,
+    out_dir: Path, pairs: LinePairs, num: int, on_pair: Callable[[int], None] = lambda done: None
 ) -> None:
-    """Write `num` pairs as PNGs of equal names into `out_dir`/hand and `out_dir`/print, for recipe `paired`.
+    """Write the first `num` pairs as PNGs of equal names into `out_dir`/hand and `out_dir`/print, for recipe
+    `paired`.
 
-    Raises DataError when one of the two folders has pictures already.
+    Those that are there are not drawn again. Raises DataError when there are pictures of another kind.
     """
     folders = [out_dir / side for side in ("hand", "print")]
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
-        if find_pictures(folder):
-            raise DataError(f"'{folder}' has pictures already. Give another folder.")
-    pairs = line_pairs(texts, hands, plain, np.random.default_rng(seed))
-    for done in range(num):
-        for folder, rgb in zip(folders, next(pairs), strict=True):
-            Image.fromarray(rgb).save(folder / f"{done:06d}.png", compress_level=1)
-        on_pair(done + 1)
+    note = out_dir / "drawn-from.sha256"
+    if not note.exists() or note.read_text() != pairs.told:
+        if any(find_pictures(folder) for folder in folders):
+            raise DataError(f"'{out_dir}' has pictures of another command already. Give another folder.")
+        note.write_text(pairs.told)
+    for at in range(num):
+        files = [folder / f"{at:06d}.png" for folder in folders]
+        if not all(file.exists() for file in files):
+            for file, rgb in zip(files, pairs.draw(at), strict=True):
+                part = file.with_suffix(".part")
+                Image.fromarray(rgb).save(part, "PNG", compress_level=1)
+                part.replace(file)
+        on_pair(at + 1)
 
 
 def reduced(rgb: RGB) -> RGB:
