@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from inkbridge.errors import DataError
 from inkbridge.images import write_atomically
 
-LEAST_HEIGHT = 64
+LEAST_HEIGHT = 48
 """Lines are so many pixels high; what is lower is given more of its lowest row."""
 STRIDE = 8
 """Pixels from one place that is read to the next."""
@@ -24,7 +24,7 @@ _WIDTHS = 3, 32, 64, 128, 128
 class GlyphClassifier(nn.Module):
     """Says at every eighth column which character stands there; fully convolutional.
 
-    N x 3 x H x W in [-1, 1] -> logits N x K x H/8 - 7 x W/8 of the K `characters`, and activations at 1/4, at
+    N x 3 x H x W in [-1, 1] -> logits N x K x H/8 - 5 x W/8 of the K `characters`, and activations at 1/4, at
     1/8 and of columns.
     """
 

@@ -30,7 +30,7 @@ from inkbridge.uses.text_recognition.writing import DRAWN, LINE_HEIGHT, PRINT, H
 
 BATCH = 16
 """Lines of an update."""
-WIDTH = 384
+WIDTH = 288
 """Pixels of a line that are looked at."""
 LEARNING_RATE = 2e-3
 SAVE_EVERY = 100

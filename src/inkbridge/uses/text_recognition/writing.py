@@ -21,13 +21,14 @@ from inkbridge.errors import DataError
 from inkbridge.images import RGB, find_pictures
 from inkbridge.uses.text_recognition.wear import Ink, paint, worn
 
-LINE_HEIGHT = 64
-"""Lines are normalised this many pixels high; recognisers themselves reduce them to less."""
-EM = 42
+LINE_HEIGHT = 48
+"""Lines are normalised this many pixels high, to which Tesseract and PP-OCR reduce lines themselves: at 64
+neither print nor brush is read better, and a line costs 1.8 times as much."""
+EM = 32
 """Size of print within them, in pixels."""
 PRINT = (240.0, 240.0, 240.0), (15.0, 15.0, 15.0)
 """Paper and ink of print, 0 to 255: at the ends of its range a generator has hardly a gradient left."""
-DRAWN = 1.5
+DRAWN = 2
 """Lines are drawn, and worn, so many times larger."""
 SIZES = 0.88, 0.96, 1.04, 1.12
 """Of writing, as shares of EM: few, because to open a font at a size takes longer than to draw a line."""
@@ -73,7 +74,7 @@ class Pair:
     """A line in a hand and, aligned glyph by glyph, in print."""
 
     hand: Ink
-    """1.5 LINE_HEIGHT x W of ink, 0 (none) to 1."""
+    """DRAWN LINE_HEIGHT x W of ink, 0 (none) to 1."""
     printed: Ink
     """The same shape."""
     glyphs: list[tuple[str, float]]
@@ -83,8 +84,8 @@ class Pair:
 def draw_pair(text: str, hand: Hand, plain: Hand, rng: np.random.Generator) -> Pair:
     """A line of `text` in a hand, its spacing and size varied, and in print.
 
-    Each printed glyph has the centre, from left to right, of the written one; all stand on one line at 1.5 EM
-    pixels. Writing is spread until printed glyphs do not touch.
+    Each printed glyph has the centre, from left to right, of the written one; all stand on one line at DRAWN
+    EM pixels. Writing is spread until printed glyphs do not touch.
     """
     em, height = round(EM * DRAWN), round(LINE_HEIGHT * DRAWN)
     size = round(em * rng.choice(SIZES))
