@@ -9,10 +9,15 @@ from typing import cast
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
+from conftest import TINY
 from inkbridge.cli.glyphs import glyphs
 from inkbridge.errors import ConfigError, DataError
+from inkbridge.train.budget import Budget
+from inkbridge.train.config import load_config
+from inkbridge.train.loop import train
 from inkbridge.train.networks.generator import GeneratorConfig
 from inkbridge.train.networks.glyphs import GlyphClassifier, load_classifier, reads_otherwise
 from inkbridge.train.optimizers import OptimizerConfig
@@ -62,6 +67,19 @@ def test_a_classifier_learns_to_read_and_is_frozen(trained: Path, capsys: pytest
     assert not classifier.training
     assert not any(parameter.requires_grad for parameter in classifier.parameters())
     assert not list(trained.parent.glob("*.training"))
+
+
+def test_a_run_is_taught_by_a_classifier(trained: Path, tmp_path: Path) -> None:
+    for side, seed in (("hand", 1), ("print", 2)):
+        (tmp_path / side).mkdir()
+        for at in range(12):
+            light = np.random.default_rng([seed, at]).integers(0, 255, (48, 96, 3), np.uint8)
+            Image.fromarray(light).save(tmp_path / side / f"{at}.png")
+    settings = [*TINY[:6], "recipe=paired", "losses.adversarial_weight=0", f"losses.classifier={trained}"]
+    folders = tmp_path / "hand", tmp_path / "print"
+    # Warnings are errors here: what a run costs is told from networks that have no memory.
+    train(*folders, tmp_path / "run", load_config(None, settings), Budget(images=8))
+    assert '"reading"' in (tmp_path / "run" / "log.jsonl").read_text()
 
 
 def test_a_stopped_training_ends_as_if_it_had_not_been(

@@ -79,7 +79,8 @@ def load_classifier(path: Path) -> GlyphClassifier:
     try:
         found = torch.load(path, weights_only=True)
         classifier = GlyphClassifier(found["glyphs"])
-        classifier.load_state_dict(found["state"])
+        # Assigned, for what only counts a run's parameters builds its networks without memory.
+        classifier.load_state_dict(found["state"], assign=True)
     except OSError as error:
         raise DataError(f"Glyph classifier '{path}' cannot be read: {error.strerror or error}.") from None
     except (RuntimeError, KeyError, TypeError, ValueError, EOFError, pickle.UnpicklingError):
