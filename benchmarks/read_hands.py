@@ -19,6 +19,7 @@ import inkbridge
 from inkbridge.images import RGB
 from inkbridge.metrics.text import character_error_rate, character_errors
 from inkbridge.pack import StylePack
+from inkbridge.pack_format import read_pack, write_pack
 from inkbridge.uses.text_recognition.reading import LineReadings, read_lines
 from inkbridge.uses.text_recognition.recogniser import READERS, Reading, recogniser
 from inkbridge.uses.text_recognition.writing import Hand, draw_line, read_texts
@@ -42,6 +43,7 @@ def main() -> None:
     parser.add_argument("--text", type=Path, required=True)
     parser.add_argument("--of", type=int, default=14)
     parser.add_argument("--lines", type=int, default=40)
+    parser.add_argument("--into-pack", metavar="NAME", help="write the rates of all into the pack, as NAME")
     arguments = parser.parse_args()
     pack, reader = inkbridge.load(arguments.pack), recogniser(arguments.reader, arguments.lang)
     texts = [line[: arguments.of] for line in read_texts(arguments.text)]
@@ -60,6 +62,11 @@ def main() -> None:
         print(row(font.stem, counts, float(np.mean([line.distance for line in readings]))), flush=True)
     print(row("all", total))
     print(f"Painting a line takes {milliseconds(pack, lines):.0f} ms.")
+    if arguments.into_pack:
+        rates = {name: round(character_error_rate(some)[0], 4) for name, some in total.items()}
+        file = read_pack(Path(arguments.pack))
+        file.info.measured[arguments.into_pack] = {"lines": len(total["raw"]), **rates}
+        write_pack(Path(arguments.pack), file)
 
 
 def counts_of(texts: list[str], readings: list[LineReadings]) -> Counts:

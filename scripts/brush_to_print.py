@@ -3,8 +3,8 @@
     python scripts/brush_to_print.py WORK [--minutes 60]
 
 Every step leaves its result in the folder WORK and is not done again; stopped, the same command goes on.
-Needs the extras [train] and [ocr], the Debian packages below and, for the other fonts, the program npm. All
-fonts are under free licences and none is copied into a pack.
+Needs the extras [train], [ocr] and [rapidocr], the Debian packages below and, for the other fonts, the
+program npm. All fonts are under free licences and none is copied into a pack.
 """
 
 from __future__ import annotations
@@ -40,6 +40,11 @@ FETCHED = [
 ]
 UNSEEN = ["yuji-mai", "new-tegomin", "zen-antique"]
 """Fonts of FETCHED that are only read; and so are Aoyagi Soseki and IPA Mincho."""
+LICENCE = "CC BY 4.0"
+DATA = (
+    "Lines of the Japanese manual pages and of random common kanji, drawn in 17 fonts under free licences "
+    "and, as print, in IPA Gothic; worn at random."
+)
 HELD_OUT = 300
 """Kanji that are in no line of training."""
 MANUAL = Path("/usr/share/man/ja")
@@ -75,13 +80,17 @@ def main() -> None:
         folders = ("--content", drawn / "hand", "--style", drawn / "print", "--out", work / "run")
         recipe = ("--config", "recipes/writing.toml", "--set", f"losses.classifier={classifier}")
         inkbridge("train", *folders, *recipe, "--minutes", arguments.minutes)
-        inkbridge("export", work / "run", "--last", "-o", pack)
+        told = ("--name", "brush-to-print", "--title", "Brush to print", "--language", "jpn")
+        inkbridge("export", work / "run", "--last", "-o", pack, *told, "--license", LICENCE, "--data", DATA)
     unseen = [SYSTEM / "truetype/aoyagi-soseki/aoyagi-soseki.ttf"]
     unseen += [fetched[name] for name in UNSEEN if name in fetched]
     unseen += [SYSTEM / "opentype/ipafont-mincho/ipam.ttf"]
     for text in ("test-seen.txt", "test-unseen.txt"):
-        print(f"\n{text}", flush=True)
-        run("benchmarks/read_hands.py", pack, "--lang", "jpn", *plain, "--text", work / text, *unseen)
+        for reader in ("tesseract", "rapidocr"):
+            told = ("--reader", reader, "--lang", "jpn", *plain, "--text", work / text)
+            print(f"\n{reader}, {text}", flush=True)
+            name = f"{reader}, characters {'seen' if text == 'test-seen.txt' else 'not seen'}"
+            run("benchmarks/read_hands.py", pack, *unseen, *told, "--into-pack", name)
 
 
 def check_packages() -> None:

@@ -50,6 +50,9 @@ class StylePack:
         """`name` is used in messages; `default_style` is what `apply` takes when none is named."""
         self.info: PackInfo = file.info
         self.license: str = file.license
+        named = file.info.provenance.get("languages", [])
+        self.languages: list[str] = list(map(str, named)) if isinstance(named, list) else []
+        """Of the writing that it paints as print, as Tesseract names them; empty for other packs."""
         self._name = name
         self._default = default_style or self.styles[0]
         dim = len(file.info.styles[0].code)

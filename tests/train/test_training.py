@@ -186,10 +186,12 @@ def test_training_on_a_gpu_gives_a_pack_that_runs_on_a_cpu(toy_folders, tmp_path
 def test_exported_pack_equals_the_trained_generator_at_other_sizes(toy_folders, tmp_path):
     out, pack_path = tmp_path / "run", tmp_path / "toy.stylepack"
     train(*toy_folders, out, load_config(None, TINY), Budget(images=16))
-    info = export_run(out, pack_path, title="Toy Stripes", license="CC0", data="made")
+    told = {"title": "Toy Stripes", "license": "CC0", "data": "made", "languages": ["jpn"]}
+    info = export_run(out, pack_path, **told)
     assert info.styles[0].name == "toy-stripes"
     assert info.measured["largest_difference_from_pytorch"] < 1e-4
     pack = inkbridge.load(pack_path)
+    assert pack.languages == ["jpn"]
     generator = Generator(load_config(None, TINY).model.generator)
     generator.load_state_dict(state(out)["modules"]["generator_ema"])
     rgb = made_picture(61, 83)

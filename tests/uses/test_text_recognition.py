@@ -18,7 +18,7 @@ from inkbridge.pack import StylePack
 from inkbridge.pack_format import write_pack
 from inkbridge.uses.text_recognition.classical import METHODS
 from inkbridge.uses.text_recognition.page import cut_line, find_lines, paste_line
-from inkbridge.uses.text_recognition.reading import distance_from, read_lines, read_page
+from inkbridge.uses.text_recognition.reading import LineReadings, distance_from, read_lines, read_page
 from inkbridge.uses.text_recognition.recogniser import Reading, Tesseract, recogniser
 from inkbridge.uses.text_recognition.wear import thickened, worn
 from inkbridge.uses.text_recognition.writing import EM, LINE_HEIGHT, Hand, LinePairs, draw_pair
@@ -196,6 +196,15 @@ def test_classical_methods_leave_clean_print_readable() -> None:
     assert rows[1] > 1.2 * rows[0]
 
 
+def test_the_normalised_reading_must_be_clearly_surer() -> None:
+    line = np.zeros((LINE_HEIGHT, 10, 3), np.uint8)
+
+    def gated(raw: float, normalised: float) -> str:
+        return LineReadings(Reading("r", raw), Reading("n", normalised), line, {}, 0.0).gated.text
+
+    assert [gated(0.8, sure) for sure in (0.7, 0.8, 0.84, 0.86)] == ["r", "r", "r", "n"]
+
+
 def test_distance_is_nothing_for_the_same_strokes() -> None:
     rgb, _ = page_of(TEXTS)
     one, other = (cut_line(rgb, box)[:, :300] for box in find_lines(rgb).boxes[:2])
@@ -216,7 +225,10 @@ def test_read_prints_the_text(tmp_path: Path, pack: str, capsys: pytest.CaptureF
     assert capsys.readouterr().out.splitlines() == TEXTS
     assert read_picture(tmp_path / "seen.png").rgb.shape == (2 * rgb.shape[0], rgb.shape[1], 3)
     read(tmp_path / "page.png", lang="eng", pack=pack, json=True)
-    found = json.loads(capsys.readouterr().out)
+    printed = capsys.readouterr()
+    assert "names no language: of eng, what it paints may say something else." in printed.err
+    found = json.loads(printed.out)
+    assert 0.7 < found["raw_confidence"] <= 1
     assert [line["text"] for line in found["lines"]] == TEXTS
     assert all(len(line["box"]) == 4 and 0 <= line["confidence"] <= 1 for line in found["lines"])
 
@@ -226,6 +238,7 @@ def test_compare_counts_errors(tmp_path: Path, pack: str, capsys: pytest.Capture
     (tmp_path / "truth.txt").write_text("\n".join(TEXTS).replace("fox", "cat"))
     read(tmp_path / "page.png", lang="eng", pack=pack, compare=True, truth=tmp_path / "truth.txt")
     printed = capsys.readouterr().out
+    assert "Of the page as it is the recogniser is 9" in printed
     # fox and cat share nothing: three of 53 characters that are no spaces.
     assert "raw          5.7%" in printed
     assert "gated        5.7%" in printed

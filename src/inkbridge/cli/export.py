@@ -20,6 +20,7 @@ def export(
     title: str | None = None,
     license: str = "",
     data: str = "",
+    language: list[str] | None = None,
     last: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
     """Make a style pack of a training run. Of a style with several looks it takes the one painted best.
@@ -38,6 +39,8 @@ def export(
         Licence text to put into the pack.
     data
         One sentence on the pictures it was trained on.
+    language
+        A language whose writing it paints as print, as Tesseract names it; once for each.
     last
         Take the state of the end of training instead of the best moment that was measured.
     """
@@ -64,6 +67,7 @@ def export(
             title=title,
             license=license,
             data=data,
+            languages=language or (),
             last=last,
             distance=distance,
             measure=QualityMeter,

@@ -18,7 +18,7 @@ def read(
     page: Path,
     /,
     *,
-    pack: str,
+    pack: str = "brush-to-print",
     lang: str | None = None,
     reader: str = "tesseract",
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
@@ -64,6 +64,9 @@ def read(
     asked = recogniser(reader, lang)
     loaded = load(pack)
     picture = read_picture(page)
+    if lang is not None and not set(lang.split("+")) & set(loaded.languages):
+        known = f"was made for {', '.join(loaded.languages)}" if loaded.languages else "names no language"
+        print(f"Pack '{pack}' {known}: of {lang}, what it paints may say something else.", file=sys.stderr)
     found = read_page(picture.rgb, asked, loaded, str(page), classical=compare)
     for note in found.notes:
         print(note, file=sys.stderr)
@@ -106,12 +109,20 @@ def _as_json(found: Page) -> dict[str, object]:
         }
         for box, line in zip(found.boxes, found.lines, strict=True)
     ]
-    return {"distance_from_print": round(found.distance, 4), "lines": lines}
+    return {
+        "distance_from_print": round(found.distance, 4),
+        "raw_confidence": round(found.raw_confidence, 4),
+        "lines": lines,
+    }
 
 
 def _print_comparison(found: Page, wanted: list[str] | None) -> None:
     from inkbridge.metrics.text import character_error_rate, character_errors
 
+    print(
+        f"Distance from print: {found.distance:.2f}. Of the page as it is the recogniser is "
+        f"{found.raw_confidence:.0%} sure.\n"
+    )
     columns = {
         "raw": [line.raw for line in found.lines],
         "classical": [line.best_classical for line in found.lines],

@@ -7,7 +7,7 @@ import re
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,7 @@ def export_run(
     title: str | None = None,
     license: str = "",
     data: str = "",
+    languages: Sequence[str] = (),
     last: bool = False,
     measured: dict[str, Any] | None = None,
     distance: Distance | None = None,
@@ -60,7 +61,8 @@ def export_run(
     """Write the run's averaged generator as a style pack and return what the pack says of itself.
 
     Of a run that was measured it is the one of the best moment, unless the `last` is asked for.
-    `name` is what people will type (default: from the title). With a `distance`, and a style encoder, each
+    `name` is what people will type (default: from the title); `languages` are those of the writing that it
+    paints as print, as Tesseract names them. With a `distance`, and a style encoder, each
     style is by name the look of its pictures that is painted most faithfully (`inkbridge.train.looks`); with
     `measure` small pictures are painted larger where that is better (`inkbridge.train.finer`). `say` tells
     what was chosen, `advance(done, total)` how far that is. Raises TrainingError when the run has no
@@ -105,6 +107,7 @@ def export_run(
             "parameters": sum(p.numel() for p in generator.parameters()),
             **({"tiles": TILES_DIFFER} if isinstance(generator, Published) else {}),
             "data": data,
+            **({"languages": list(languages)} if languages else {}),
         },
         measured={"largest_difference_from_pytorch": difference, **(measured or {})},
     )

@@ -14,6 +14,10 @@ from inkbridge.uses.text_recognition.classical import METHODS
 from inkbridge.uses.text_recognition.page import Box, cut_line, find_lines, flat, paste_line
 from inkbridge.uses.text_recognition.recogniser import Reading, Recogniser
 
+SURER = 0.05
+"""Of 180 lines in hands of training, gating at 0 makes 17 worse and at this 4, at as many errors in all; of
+those that RapidOCR reads 8 and none."""
+
 
 @dataclass
 class LineReadings:
@@ -31,8 +35,8 @@ class LineReadings:
 
     @property
     def gated(self) -> Reading:
-        """The reading that the recogniser is surer of; the raw one where it makes no difference."""
-        return self.normalised if self.normalised.confidence > self.raw.confidence else self.raw
+        """The normalised reading where the recogniser is surer of it by SURER, else the raw one."""
+        return self.normalised if self.normalised.confidence > self.raw.confidence + SURER else self.raw
 
     @property
     def best_classical(self) -> Reading:
@@ -79,6 +83,12 @@ class Page:
     """The page with each line as the recogniser saw it where that was surer."""
     notes: list[str]
     """In words for the user."""
+
+    @property
+    def raw_confidence(self) -> float:
+        """How sure the recogniser is of the lines as they are, on average: the less, the more normalising
+        helps."""
+        return float(np.mean([line.raw.confidence for line in self.lines]))
 
 
 def read_page(
