@@ -85,9 +85,10 @@ def main() -> None:
     unseen = [SYSTEM / "truetype/aoyagi-soseki/aoyagi-soseki.ttf"]
     unseen += [fetched[name] for name in UNSEEN if name in fetched]
     unseen += [SYSTEM / "opentype/ipafont-mincho/ipam.ttf"]
+    draw_sheet(work, pack, unseen)
     for text in ("test-seen.txt", "test-unseen.txt"):
         for reader in ("tesseract", "rapidocr"):
-            told = ("--reader", reader, "--lang", "jpn", *plain, "--text", work / text)
+            told = ("--reader", reader, "--lang", "jpn", *plain, "--text", work / text, "--lines", 30)
             print(f"\n{reader}, {text}", flush=True)
             name = f"{reader}, characters {'seen' if text == 'test-seen.txt' else 'not seen'}"
             run("benchmarks/read_hands.py", pack, *unseen, *told, "--into-pack", name)
@@ -177,6 +178,28 @@ def manual_lines() -> Iterator[str]:
             if not line.startswith("."):
                 for run_of in JAPANESE.findall(line):
                     yield run_of[:28]
+
+
+def draw_sheet(work: Path, pack: Path, fonts: list[Path]) -> None:
+    """WORK/sheet.png: of each font two lines, one of them worn, above what the pack makes of them."""
+    import numpy as np
+    from PIL import Image
+
+    import inkbridge as package
+    from inkbridge.uses.text_recognition.writing import Hand, draw_line, read_texts
+
+    loaded, rng = package.load(str(pack)), np.random.default_rng(1)
+    texts = [line[:14] for line in read_texts(work / "test-seen.txt") if len(line) >= 14]
+    rows = []
+    for font in fonts:
+        able = [text for text in texts[:200] if Hand(font).writes(text)]
+        for at in range(2):
+            line = draw_line(able[at], Hand(font), Hand(PLAIN), rng, wear=bool(at))
+            both = np.concatenate([line, loaded.apply(line)])
+            rows.append(
+                np.pad(both[:, :620], ((0, 6), (0, max(620 - both.shape[1], 0)), (0, 0)), constant_values=255)
+            )
+    Image.fromarray(np.concatenate(rows)).save(work / "sheet.png")
 
 
 def inkbridge(*told: object) -> None:

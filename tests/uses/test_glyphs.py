@@ -67,6 +67,11 @@ def test_a_classifier_learns_to_read_and_is_frozen(trained: Path, capsys: pytest
     assert not classifier.training
     assert not any(parameter.requires_grad for parameter in classifier.parameters())
     assert not list(trained.parent.glob("*.training"))
+    colourful = (
+        as_tensor(lines().draw(np.random.default_rng(0))) + torch.tensor([0.3, -0.1, -0.2])[:, None, None]
+    )
+    grey = colourful.mean(1, keepdim=True).repeat(1, 3, 1, 1)
+    assert torch.allclose(classifier(colourful)[0], classifier(grey)[0], atol=1e-4)
 
 
 def test_a_run_is_taught_by_a_classifier(trained: Path, tmp_path: Path) -> None:

@@ -41,7 +41,9 @@ class GlyphClassifier(nn.Module):
         self.head = nn.Conv2d(256, len(characters), 1)
 
     def forward(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
-        x = F.pad(image, (0, 0, 0, max(LEAST_HEIGHT - image.shape[2], 0)), mode="replicate")
+        # By light alone: what is painted in shades of gray would learn colours that please a classifier.
+        light = image.mean(1, keepdim=True).expand_as(image)
+        x = F.pad(light, (0, 0, 0, max(LEAST_HEIGHT - image.shape[2], 0)), mode="replicate")
         activations = []
         for conv, norm in zip(self.convs, self.norms, strict=True):
             x = F.relu(norm(conv(x)))
