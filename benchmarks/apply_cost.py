@@ -21,7 +21,7 @@ import inkbridge
 
 
 def main() -> None:
-    style = sys.argv[2] if len(sys.argv) > 2 else inkbridge.list_styles()[0].name
+    style = sys.argv[2] if len(sys.argv) > 2 else "ukiyo-e"
     with tempfile.TemporaryDirectory() as folder:
         photo = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(folder, "made.jpg")
         if len(sys.argv) <= 1:

@@ -21,7 +21,7 @@ SIZES = ((2000, 3000), (1501, 2217), (33, 500), (500, 33), (1, 1), (5, 3), (1281
 
 
 def main() -> None:
-    name = sys.argv[1] if len(sys.argv) > 1 else inkbridge.list_styles()[0].name
+    name = sys.argv[1] if len(sys.argv) > 1 else "ukiyo-e"
     path, _ = find_pack(name)
     file = read_pack(path)
     engine = Engine(file.generator, str(path), len(file.info.styles[0].code))
