@@ -29,6 +29,7 @@ def test_the_readme_shows_each_command():
         "compare",
         "evaluate",
         "hands",
+        "glyphs",
         "read",
     }
 
