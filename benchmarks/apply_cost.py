@@ -17,8 +17,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-import inkbridge
-
 
 def main() -> None:
     style = sys.argv[2] if len(sys.argv) > 2 else "ukiyo-e"

@@ -11,7 +11,6 @@ import sys
 
 import numpy as np
 
-import inkbridge
 from inkbridge.catalogue import find_pack
 from inkbridge.engine import Engine
 from inkbridge.pack_format import read_pack
