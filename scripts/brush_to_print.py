@@ -26,6 +26,7 @@ PACKAGES = [
     *("fonts-yozvox-yozfont", "fonts-klee", "fonts-lxgw-wenkai", "fonts-oradano-mincho-gsrr"),
     *("fonts-dejima-mincho",),
 ]
+ROOT = Path(__file__).parent.parent
 SYSTEM = Path("/usr/share/fonts")
 PLAIN = SYSTEM / "opentype/ipafont-gothic/ipag.ttf"
 HANDS = [
@@ -66,19 +67,15 @@ def main() -> None:
     seen += [path for name, path in fetched.items() if name not in UNSEEN]
     plain = ["--plain", PLAIN]
     drawn = work / "pairs"
-    if not drawn.exists():
-        half = work / "pairs.part"
-        shutil.rmtree(half, ignore_errors=True)
-        told = ("--text", work / "train.txt", "--pairs", arguments.pairs, "-o", half)
-        inkbridge("hands", *seen, *plain, *told)
-        half.rename(drawn)
+    told = ("--text", work / "train.txt", "--pairs", arguments.pairs, "-o", drawn)
+    inkbridge("hands", *seen, *plain, *told)
     classifier = work / "glyphs.pt"
     if not classifier.exists():
         inkbridge("glyphs", *seen, *plain, "--text", work / "train.txt", "-o", classifier)
     pack = work / "brush-to-print.stylepack"
     if not pack.exists():
         folders = ("--content", drawn / "hand", "--style", drawn / "print", "--out", work / "run")
-        recipe = ("--config", "recipes/writing.toml", "--set", f"losses.classifier={classifier}")
+        recipe = ("--config", ROOT / "recipes/writing.toml", "--set", f"losses.classifier={classifier}")
         inkbridge("train", *folders, *recipe, "--minutes", arguments.minutes)
         told = ("--name", "brush-to-print", "--title", "Brush to print", "--language", "jpn")
         inkbridge("export", work / "run", "--last", "-o", pack, *told, "--license", LICENCE, "--data", DATA)
@@ -91,7 +88,7 @@ def main() -> None:
             told = ("--reader", reader, "--lang", "jpn", *plain, "--text", work / text, "--lines", 30)
             print(f"\n{reader}, {text}", flush=True)
             name = f"{reader}, characters {'seen' if text == 'test-seen.txt' else 'not seen'}"
-            run("benchmarks/read_hands.py", pack, *unseen, *told, "--into-pack", name)
+            run(ROOT / "benchmarks/read_hands.py", pack, *unseen, *told, "--into-pack", name)
 
 
 def check_packages() -> None:
