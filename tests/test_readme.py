@@ -31,6 +31,8 @@ def test_the_readme_shows_each_command():
         "hands",
         "glyphs",
         "read",
+        "damage",
+        "repair",
     }
 
 

@@ -19,7 +19,7 @@ class Engine:
 
         Raises PackError, naming `name`, when `model` is not such a generator.
         """
-        self._session = _open(model, f"{name}: its generator", {"image"}, "result", {"style", "grain"})
+        self._session = _open(model, f"{name}: its generator", {"image"}, ["result"], {"style", "grain"})
         self._inputs = {entry.name for entry in self._session.get_inputs()}
         self._try_once(name, style_dim, -(-64 // multiple) * multiple)
 
@@ -55,7 +55,7 @@ class EncoderEngine:
 
     def __init__(self, model: bytes, name: str, style_dim: int) -> None:
         """Raises PackError, naming `name`, when `model` is not such an encoder."""
-        self._session = _open(model, f"{name}: its encoder", {"image"}, "style")
+        self._session = _open(model, f"{name}: its encoder", {"image"}, ["style"])
         try:
             code = self.run(np.zeros((1, 3, 64, 64), np.float32))
         except Exception as error:
@@ -71,8 +71,44 @@ class EncoderEngine:
         return code
 
 
+class RepairEngine:
+    """ONNX Runtime sessions of a repair pack: one mends pixels, the other answers with colours."""
+
+    def __init__(self, repairer: bytes, tone: bytes, name: str, multiple: int) -> None:
+        """`multiple` is what heights and widths must be multiples of.
+
+        Raises PackError, naming `name`, when these are no such networks.
+        """
+        self._repairer = _open(repairer, f"{name}: its generator", {"image", "mask"}, ["result", "hidden"])
+        self._tone = _open(tone, f"{name}: its tone network", {"thumbnail"}, ["light", "tone"])
+        side = -(-64 // multiple) * multiple
+        try:
+            result, hidden = self.repair(*(np.zeros((1, n, side, side), np.float32) for n in (3, 1)))
+            light, tones = self.tone(np.zeros((1, 3, 64, 64), np.float32))
+        except Exception as error:
+            raise PackError(f"{name}: its networks do not run ({str(error).splitlines()[0]}).") from None
+        shapes = result.shape, hidden.shape, light.shape[:2], tones.ndim
+        if shapes != ((1, 3, side, side), (1, 1, side, side), (1, 3), 2):
+            raise PackError(f"{name}: its networks answer with other shapes than those of a repair pack.")
+
+    def repair(self, image: Floats, mask: Floats) -> tuple[Floats, Floats]:
+        """N x 3 x H x W in [-1, 1] and N x 1 x H x W (1: hidden) -> N x 3 x H x W, and N x 1 x H x W from 0
+        to 1: how surely a pixel is hidden."""
+        result, hidden = self._repairer.run(["result", "hidden"], {"image": image, "mask": mask})
+        return result, hidden
+
+    def tone(self, thumbnail: Floats) -> tuple[Floats, Floats]:
+        """N x 3 x 64 x 64 in [-1, 1] -> a map of light and numbers (`inkbridge.uses.repair.tone`)."""
+        light, tone = self._tone.run(["light", "tone"], {"thumbnail": thumbnail})
+        return light, tone
+
+
 def _open(
-    model: bytes, what: str, inputs: set[str], output: str, optional: frozenset[str] | set[str] = frozenset()
+    model: bytes,
+    what: str,
+    inputs: set[str],
+    outputs: list[str],
+    optional: frozenset[str] | set[str] = frozenset(),
 ) -> onnxruntime.InferenceSession:
     # A model may name files of this machine as its weights; ours always carry them inside.
     if b"\x0a\x08location" in model:
@@ -85,9 +121,9 @@ def _open(
         raise PackError(f"{what} cannot be loaded ({str(error).splitlines()[0]}).") from None
     found = {entry.name for entry in session.get_inputs()}
     given = [entry.name for entry in session.get_outputs()]
-    if not inputs <= found <= inputs | optional or given != [output]:
+    if not inputs <= found <= inputs | optional or given != outputs:
         raise PackError(
             f"{what} has inputs {sorted(found)} and outputs {given}; "
-            f"expected {' and '.join(sorted(inputs))}, and {output}."
+            f"expected {' and '.join(sorted(inputs))}, and {' and '.join(outputs)}."
         )
     return session

@@ -120,6 +120,14 @@ def from_pil(image: Image.Image) -> Picture:
     return _from_loaded(image, [])
 
 
+def to_pil(picture: Picture) -> Image.Image:
+    """A PIL image of its pixels, with its alpha if it has any."""
+    image = Image.fromarray(picture.rgb)
+    if picture.alpha is not None:
+        image.putalpha(Image.fromarray(picture.alpha))
+    return image
+
+
 def _too_large(name: str, size: str, max_pixels: int, pixels: int = 0) -> DataError:
     found = f"{size} {pixels / 1e6:.0f}" if pixels else f"{size} {max_pixels / 1e6:.0f}"
     return DataError(

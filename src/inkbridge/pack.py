@@ -19,7 +19,7 @@ from PIL import Image
 from inkbridge.catalogue import find_pack, list_styles
 from inkbridge.engine import EncoderEngine, Engine
 from inkbridge.errors import ConfigError, DataError, PackError
-from inkbridge.images import RGB, Picture, to_network
+from inkbridge.images import RGB, Picture, to_network, to_pil
 from inkbridge.look import (
     AnyPicture,
     Code,
@@ -48,6 +48,10 @@ class StylePack:
 
     def __init__(self, file: PackFile, name: str, default_style: str | None = None) -> None:
         """`name` is used in messages; `default_style` is what `apply` takes when none is named."""
+        if file.info.kind != "style":
+            raise PackError(
+                f"{name} is no style but a {file.info.kind} pack: use inkbridge {file.info.kind}."
+            )
         self.info: PackInfo = file.info
         self.license: str = file.license
         named = file.info.provenance.get("languages", [])
@@ -89,12 +93,7 @@ class StylePack:
         encoder, ConfigError for a number out of its range.
         """
         painted = self.apply_to(open_picture(picture), Look(style, **look))
-        if isinstance(picture, np.ndarray):
-            return painted.rgb
-        image = Image.fromarray(painted.rgb)
-        if painted.alpha is not None:
-            image.putalpha(Image.fromarray(painted.alpha))
-        return image
+        return painted.rgb if isinstance(picture, np.ndarray) else to_pil(painted)
 
     def apply_to(
         self,

@@ -21,7 +21,8 @@ from inkbridge.images import write_atomically
 
 FORMAT = 1
 SUFFIX = ".stylepack"
-ENTRIES = {"pack.json", "generator.onnx", "encoder.onnx", "preview.jpg", "LICENSE"}
+ENTRIES = {"pack.json", "generator.onnx", "encoder.onnx", "tone.onnx", "preview.jpg", "LICENSE"}
+KINDS = ("style", "repair")
 MAX_BYTES = 512 * 1024 * 1024
 MAX_SHORT_SIDE = 4096
 
@@ -62,6 +63,10 @@ class PackInfo:
     generator_sha256: str
     encoder_sha256: str = ""
     """Empty for a pack without a style encoder."""
+    tone_sha256: str = ""
+    """Empty for a pack without a tone network."""
+    kind: str = "style"
+    """style, or repair: a pack that mends."""
     format: int = FORMAT
     pixel_range: tuple[float, float] = (-1.0, 1.0)
     provenance: dict[str, Any] = field(default_factory=dict)
@@ -80,6 +85,8 @@ class PackFile:
     """A picture (N x 3 x H x W in [-1, 1]) -> its style code."""
     preview: bytes | None = None
     license: str = ""
+    tone: bytes | None = None
+    """A thumbnail -> what puts the colours of its picture right."""
 
 
 def write_pack(path: Path, pack: PackFile) -> None:
@@ -88,10 +95,13 @@ def write_pack(path: Path, pack: PackFile) -> None:
         raise PackError(f"{path}: a style pack's name ends in {SUFFIX}.")
     pack.info.generator_sha256 = hashlib.sha256(pack.generator).hexdigest()
     pack.info.encoder_sha256 = hashlib.sha256(pack.encoder).hexdigest() if pack.encoder else ""
+    pack.info.tone_sha256 = hashlib.sha256(pack.tone).hexdigest() if pack.tone else ""
     text = json.dumps(dataclasses.asdict(pack.info), indent=1, ensure_ascii=False)
     entries: dict[str, bytes] = {"pack.json": text.encode(), "generator.onnx": pack.generator}
     if pack.encoder is not None:
         entries["encoder.onnx"] = pack.encoder
+    if pack.tone is not None:
+        entries["tone.onnx"] = pack.tone
     if pack.preview is not None:
         entries["preview.jpg"] = pack.preview
     if pack.license:
@@ -125,13 +135,15 @@ def read_pack(path: Path) -> PackFile:
     generator = entries["generator.onnx"]
     if hashlib.sha256(generator).hexdigest() != info.generator_sha256:
         raise PackError(f"{path} is damaged: its generator does not match its checksum.")
-    encoder = entries.get("encoder.onnx")
-    if info.encoder_sha256 and encoder is None:
-        raise PackError(f"{path} is damaged: its encoder.onnx is missing.")
-    if encoder is not None and hashlib.sha256(encoder).hexdigest() != info.encoder_sha256:
-        raise PackError(f"{path} is damaged: its encoder does not match its checksum.")
+    for name, checksum in (("encoder", info.encoder_sha256), ("tone", info.tone_sha256)):
+        network = entries.get(f"{name}.onnx")
+        if checksum and network is None:
+            raise PackError(f"{path} is damaged: its {name}.onnx is missing.")
+        if network is not None and hashlib.sha256(network).hexdigest() != checksum:
+            raise PackError(f"{path} is damaged: its {name} does not match its checksum.")
     text = entries.get("LICENSE", b"").decode("utf-8", "replace")
-    return PackFile(info, generator, encoder, entries.get("preview.jpg"), text)
+    encoder, tone = entries.get("encoder.onnx"), entries.get("tone.onnx")
+    return PackFile(info, generator, encoder, entries.get("preview.jpg"), text, tone)
 
 
 def _read_entries(path: Path, archive: zipfile.ZipFile) -> dict[str, bytes]:
@@ -175,6 +187,8 @@ def _parse_info(path: Path, data: bytes) -> PackInfo:
 
 
 def _check_info(path: Path, info: PackInfo) -> None:
+    if info.kind not in KINDS:
+        raise PackError(f"{path} is a pack of kind '{info.kind}', which this Inkbridge does not know.")
     if not info.styles:
         raise PackError(f"{path}: its pack.json names no style.")
     lengths = {len(style.code) for style in info.styles}

@@ -27,6 +27,8 @@ app.command("inkbridge.cli.inspect:inspect")
 app.command("inkbridge.cli.hands:hands")
 app.command("inkbridge.cli.glyphs:glyphs")
 app.command("inkbridge.cli.read:read")
+app.command("inkbridge.cli.damage:damage")
+app.command("inkbridge.cli.repair:repair")
 
 
 def main() -> None:

@@ -77,8 +77,13 @@ def export(
     print(*said, sep="\n", end="\n" if said else "")
     difference = info.measured["largest_difference_from_pytorch"]
     seen = info.provenance["images_seen"]
+    tried = (
+        f"inkbridge repair photo.jpg --pack {out} -o out.jpg"
+        if info.kind == "repair"
+        else f"inkbridge apply photo.jpg --style {out} -o out.jpg"
+    )
     print(f"The state after {seen:,} images{', the last' if last else ''}.")
     print(
         f"{out}: {out.stat().st_size / 1e6:.1f} MB, style '{info.styles[0].name}', "
-        f"within {difference:.1e} of PyTorch. Try it: inkbridge apply photo.jpg --style {out} -o out.jpg"
+        f"within {difference:.1e} of PyTorch. Try it: {tried}"
     )

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 if TYPE_CHECKING:
-    from inkbridge.images import RGB
     from inkbridge.uses.text_recognition.reading import Page
 
 
@@ -47,6 +46,7 @@ def read(
     json
         Print JSON with places and confidences instead of text.
     """
+    from inkbridge.cli.beside import beside
     from inkbridge.errors import ConfigError, DataError
     from inkbridge.images import Picture, check_writable_name, read_picture, write_picture
     from inkbridge.pack import load
@@ -75,7 +75,7 @@ def read(
             f"{truth} has {len(wanted)} lines with text, {page} {len(found.lines)}; errors cannot be counted."
         )
     if out is not None:
-        write_picture(Picture(_beside(picture.rgb, found.picture)), out)
+        write_picture(Picture(beside(picture.rgb, found.picture)), out)
     if json:
         print(json_format.dumps(_as_json(found), indent=1, ensure_ascii=False))
     elif compare:
@@ -83,12 +83,6 @@ def read(
     else:
         print("\n".join(line.gated.text for line in found.lines))
     return 0
-
-
-def _beside(left: RGB, right: RGB) -> RGB:
-    import numpy as np
-
-    return np.concatenate([left, right], 1 if left.shape[1] <= 1.5 * left.shape[0] else 0)
 
 
 def _as_json(found: Page) -> dict[str, object]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def train(
     *,
     content: Path,
-    style: Annotated[list[str], Parameter(negative=())],
+    style: Annotated[list[str] | None, Parameter(negative=())] = None,
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
     from_: Annotated[str | None, Parameter(name="--from")] = None,
     recipe: str | None = None,
@@ -37,13 +37,14 @@ def train(
     content
         Folder of pictures like those to be painted.
     style
-        Folder of pictures in the wanted style; for several styles in one pack, NAME=FOLDER for each.
+        Folder of pictures in the wanted style; for several styles in one pack, NAME=FOLDER for each. Recipe
+        repair needs none.
     out
         Run folder: checkpoints, samples, logs.
     from_
         Start from what a pack has learned, a bundled one by name or a file: style shows within minutes.
     recipe
-        cut (one style, the default), multistyle (several), fastcut, cyclegan, paired or classic.
+        cut (one style, the default), multistyle (several), fastcut, cyclegan, paired, classic or repair.
     size
         tiny, small or base: of the networks.
     config
@@ -74,20 +75,28 @@ def train(
     from inkbridge.train.config import load_config
     from inkbridge.train.loop import train as run_training
     from inkbridge.train.processes import leads
+    from inkbridge.train.recipes import RECIPES
 
-    styles = _style_folders(style)
+    styles = _style_folders(style) if style else None
     assignments = [
         *(set or []),
         *([f"start_from={json.dumps(from_)}"] if from_ else []),
         *([f"recipe={json.dumps(recipe)}"] if recipe else []),
     ]
-    settings = load_config(config, assignments, "cut" if isinstance(styles, Path) else "multistyle", size)
+    settings = load_config(config, assignments, "multistyle" if isinstance(styles, dict) else "cut", size)
+    alone = RECIPES[settings.recipe].alone
+    if alone == (styles is not None):
+        raise ConfigError(
+            f"Recipe {settings.recipe} learns from contents alone: leave --style out."
+            if alone
+            else f"Recipe {settings.recipe} needs --style: a folder of pictures in the wanted style."
+        )
     if images is None:
         minutes = minutes or 60.0
     budget = Budget(images, minutes, until_good)
     with _Display() as display:
         finished = run_training(
-            content, styles, out, settings, budget, display.show, display.say, device, QualityMeter
+            content, styles or content, out, settings, budget, display.show, display.say, device, QualityMeter
         )
     if leads():
         print(

@@ -260,6 +260,11 @@ def _check_together(config: TrainConfig, origin: str) -> None:
             f"discriminator.num_scales = {model.discriminator.num_scales} cannot be used with data.crop = "
             f"{config.data.crop}: at most {most}. ({origin})"
         )
+    if config.recipe == "repair" and model.generator.kind != "repairer":
+        raise ConfigError(
+            f"generator.kind = {model.generator.kind!r} cannot be used with recipe repair: only repairer "
+            f"finds what is hidden. ({origin})"
+        )
     if RECIPES[config.recipe].many_styles:
         for name, value, only in (
             ("generator.kind", model.generator.kind, "modulated"),

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-import tempfile
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from inkbridge import __version__
 from inkbridge.engine import EncoderEngine, Engine
@@ -24,18 +22,18 @@ from inkbridge.pack_format import PackFile, PackInfo, SizeRules, StyleEntry, wri
 from inkbridge.train.checkpoint import read_checkpoint
 from inkbridge.train.config import TrainConfig, from_dict
 from inkbridge.train.data import cached_pictures
+from inkbridge.train.export_repair import repair_networks
 from inkbridge.train.finer import choose_short_side
 from inkbridge.train.looks import Distance, choose_look
 from inkbridge.train.moments import Measure
 from inkbridge.train.networks import AnyGenerator, make_generator
 from inkbridge.train.networks.encoder import StyleEncoder
 from inkbridge.train.networks.published import Published
+from inkbridge.train.networks.repairer import Repairer
+from inkbridge.train.onnx_file import MAX_DIFFERENCE, to_file
 from inkbridge.train.recipes import RECIPES
 from inkbridge.train.recipes.multistyle import MultistyleConfig
 from inkbridge.train.run_folder import RunFolder
-
-MAX_DIFFERENCE = 1e-3
-"""Largest allowed difference between ONNX Runtime and PyTorch, on a range of 2."""
 
 TILES_DIFFER = (
     "Looks at whole tiles (instance normalisation): tiles of a picture over 1280 pixels may differ."
@@ -82,9 +80,14 @@ def export_run(
     generator.load_state_dict(state["modules"]["generator_ema"])
     generator.eval()
     codes = generator.styles.detach()
-    model = to_onnx(generator)
-    difference = compare(model, generator, codes[:1], str(out))
-    encoder = None
+    repairs = RECIPES[config.recipe].alone
+    encoder = tone = None
+    if repairs:
+        assert isinstance(generator, Repairer)
+        model, tone, difference = repair_networks(generator, state, str(out))
+    else:
+        model = to_onnx(generator)
+        difference = compare(model, generator, codes[:1], str(out))
     if "encoder_ema" in state["modules"]:
         encoder, off = _encoder(config, state, str(out))
         difference = max(difference, off)
@@ -96,8 +99,9 @@ def export_run(
             StyleEntry(entry, shown, [round(float(v), 6) for v in code])
             for (entry, shown), code in zip(entries, codes, strict=True)
         ],
-        size=SizeRules(multiple, overlap, mirror=not _crops_were_whole(run, config.data.crop)),
+        size=SizeRules(multiple, overlap, mirror=not (repairs or _crops_were_whole(run, config.data.crop))),
         generator_sha256="",
+        kind="repair" if repairs else "style",
         provenance={
             "made_with": f"inkbridge {__version__}, torch {torch.__version__}",
             "made_on": time.strftime("%Y-%m-%d"),
@@ -111,8 +115,10 @@ def export_run(
         },
         measured={"largest_difference_from_pytorch": difference, **(measured or {})},
     )
-    file = PackFile(info, model, encoder, _preview(run), license)
-    if measure is not None and not RECIPES[config.recipe].pairs:  # pairs say how wide a stroke is
+    file = PackFile(info, model, encoder, _preview(run), license, tone)
+    if measure is not None and not (
+        repairs or RECIPES[config.recipe].pairs
+    ):  # pairs say how wide a stroke is
         _choose_short_side(file, run, names, measure, say, advance)
     if distance is not None and encoder is not None:
         _choose_looks(file, run, names, distance, say, advance)
@@ -189,32 +195,7 @@ def to_onnx(generator: AnyGenerator) -> bytes:
         "style": {0: "batch"},
         "result": {0: "batch", 2: "height", 3: "width"},
     }
-    return _export(generator.frozen(), example, ["image", "style", "grain"], "result", shapes)
-
-
-def _export(
-    network: nn.Module,
-    example: tuple[Tensor, ...],
-    inputs: list[str],
-    output: str,
-    shapes: dict[str, dict[int, str]],
-) -> bytes:
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        path = Path(folder, "network.onnx")
-        # The tracing exporter is deprecated but needs a quarter of the time and no onnxscript.
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            network,
-            example,
-            path,
-            dynamo=False,
-            opset_version=17,
-            input_names=inputs,
-            output_names=[output],
-            dynamic_axes=shapes,
-            do_constant_folding=False,  # parameters keep their names: `adapt` reads them back
-        )
-        return path.read_bytes()
+    return to_file(generator.frozen(), example, ["image", "style", "grain"], ["result"], shapes)
 
 
 def compare(model: bytes, generator: AnyGenerator, code: Tensor, name: str) -> float:
@@ -225,7 +206,9 @@ def compare(model: bytes, generator: AnyGenerator, code: Tensor, name: str) -> f
     engine = Engine(model, name, code.shape[1], generator.multiple)
     largest = 0.0
     least = generator.multiple
-    for shape in ((1, 3, max(128, least), max(128, least)), (2, 3, max(72, least), max(200, 2 * least))):
+    sizes = ((1, 128, 128), (2, 72, max(200, 2 * least)))
+    for num, *sides in sizes:
+        shape = (num, 3, *(-(-side // least) * least for side in sides))
         image = torch.rand(shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
         with torch.no_grad():
             expected = generator(image, code, image[:, :1]).numpy()
@@ -246,7 +229,7 @@ def _encoder(config: TrainConfig, state: dict[str, Any], name: str) -> tuple[byt
     encoder.load_state_dict(state["modules"]["encoder_ema"])
     encoder.eval()
     shapes = {"image": {0: "batch", 2: "height", 3: "width"}, "style": {0: "batch"}}
-    model = _export(encoder, (torch.rand(2, 3, 64, 96),), ["image"], "style", shapes)
+    model = to_file(encoder, (torch.rand(2, 3, 64, 96),), ["image"], ["style"], shapes)
     session = EncoderEngine(model, name, config.model.generator.style_dim)
     largest = 0.0
     for shape in ((1, 3, 128, 128), (2, 3, 72, 201)):

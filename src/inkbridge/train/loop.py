@@ -109,7 +109,7 @@ def _lead(
             save_checkpoint(run.checkpoint, recipe, done)
         health = Health(run, recipe, config.model.losses.adversarial, say)
         moments = None
-        if measure is not None and config.evaluate_every:
+        if measure is not None and config.evaluate_every and not recipe.alone:
             moments = Moments(run, recipe, content, style, measure, health)
         styles = list(style.values())
         leader = Leader(Updates(config, recipe, content, styles, place, processes), settled, content, done)

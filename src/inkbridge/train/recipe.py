@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from inkbridge.errors import ConfigError
+from inkbridge.images import RGB
 from inkbridge.train.adversarial import ADVERSARIAL
 from inkbridge.train.augment import AdaptiveProbability, augment
 from inkbridge.train.networks import make_discriminator, make_generator
@@ -103,6 +104,8 @@ class Recipe:
     many_styles = False
     pairs = False
     """Whether content and style pictures belong together one by one."""
+    alone = False
+    """Whether it learns from contents alone, of which it makes what is to be painted."""
 
     def __init__(
         self, config: GanConfig, device: torch.device, num_styles: int = 1, judged_channels: int = 3
@@ -142,6 +145,10 @@ class Recipe:
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """Optimizers whose state a checkpoint holds, by name."""
         return {"generator": self.optimizer_g, "discriminator": self.optimizer_d}
+
+    def given(self, content: RGB, index: int) -> RGB:
+        """What the generator is given of a content that is shown, the index-th of them."""
+        return content
 
     def choose(self, seed: int, num_updates: int) -> Choice:
         """What the style pictures of the next update are to be."""

@@ -1,4 +1,7 @@
-"""The grid of pictures written during training: content | result | nearest style picture."""
+"""The grid of pictures written during training: content | result | nearest style picture.
+
+Of recipe `repair`: damaged | repaired | sound.
+"""
 
 from __future__ import annotations
 
@@ -72,10 +75,12 @@ def _one_style(recipe: Recipe, contents: list[RGB], style: PictureSet) -> RGB:
     styles = [square(picture) for picture in style.pictures[:200]]
     thumbnails = np.stack([_thumbnail(picture) for picture in styles])
     cells = []
-    for content in contents:
-        result = painted(recipe, content, 0)
+    for i, content in enumerate(contents):
+        given = recipe.given(content, i)
+        result = painted(recipe, given, 0)
         distance = np.abs(thumbnails - _thumbnail(result)).mean(axis=(1, 2, 3))
-        cells.append([content, result, styles[int(distance.argmin())]])
+        nearest = content if recipe.alone else styles[int(distance.argmin())]
+        cells.append([given, result, nearest])
     rows = (len(cells) + 1) // 2
     sheet = np.full((rows * (SIDE + GAP) + GAP, 6 * (SIDE + GAP) + 2 * GAP, 3), 255, np.uint8)
     for i, cell in enumerate(cells):

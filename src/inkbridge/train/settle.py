@@ -81,6 +81,8 @@ def check_sides(
                 f"{side}: {flat} of {len(found.pictures)} pictures in '{folder}' are of one colour; nothing "
                 "can be learned from them. Put pictures into it."
             )
+    if RECIPES[config.recipe].alone:
+        return
     for folder in folders.values():
         say(f"Pictures like those in '{content_dir}' will be painted like those in '{folder}'.")
     if RECIPES[config.recipe].pairs:  # they belong together, and may lie in one folder
@@ -131,6 +133,8 @@ def load_sides(
         content, style = load_pairs(content_dir, folders[name], config.data, cache, config.seed)
         return content, {name: style}
     content = load_pictures(content_dir, "content", config.data, cache, config.seed)
+    if RECIPES[config.recipe].alone:
+        return content, dict.fromkeys(folders, content)
     side = median_short_side(content.pictures)
     return content, {
         name: load_pictures(folder, "style", config.data, cache, config.seed, name, side)
@@ -155,7 +159,7 @@ def _plain(value: Any) -> Any:
 
 def tell_data(content: PictureSet, styles: Mapping[str, PictureSet], say: Callable[[str], None]) -> None:
     """Say how many pictures each side has, and what was left out."""
-    named = [(f"style {name}".rstrip(), pictures) for name, pictures in styles.items()]
+    named = [(f"style {name}".rstrip(), own) for name, own in styles.items() if own is not content]
     for side, pictures in [("content", content), *named]:
         for sentence in pictures.left_out:
             say(f"Left out: {sentence}")

@@ -40,9 +40,11 @@ class Updates:
         mine = processes.places(batch)
         content = self._whole(self.content_crops.batch(images_seen, mine))
         choice = self.recipe.choose(config.seed, images_seen // batch)
-        crops = self.style_crops[choice.style]
-        take = crops.of_one_picture if choice.from_one_picture else crops.batch
-        style = self._whole(take(images_seen, mine))
+        style = content
+        if not self.recipe.alone:
+            crops = self.style_crops[choice.style]
+            take = crops.of_one_picture if choice.from_one_picture else crops.batch
+            style = self._whole(take(images_seen, mine))
         rng = torch.Generator().manual_seed((config.seed << 32) + images_seen)
         torch.manual_seed((config.seed << 32) + images_seen)  # what draws for itself, as dropout does
         with mixed(config.precision, self.device):

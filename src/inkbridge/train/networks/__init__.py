@@ -15,8 +15,9 @@ from inkbridge.train.networks.published import (
     ResNet,
     UNet,
 )
+from inkbridge.train.networks.repairer import Repairer
 
-AnyGenerator = Generator | Published
+AnyGenerator = Generator | Published | Repairer
 AnyDiscriminator = (
     Discriminator
     | PatchDiscriminator70
@@ -30,6 +31,7 @@ GENERATORS: dict[str, Callable[[GeneratorConfig, int], AnyGenerator]] = {
     "resnet6": partial(ResNet, num_blocks=6),
     "resnet9": partial(ResNet, num_blocks=9),
     "unet256": UNet,
+    "repairer": Repairer,
 }
 """Generators by name; each takes (config, number of styles)."""
 

@@ -34,7 +34,8 @@ class GeneratorConfig:
     """Which generator, and its size; the defaults give 1.1 million parameters."""
 
     kind: str = "modulated"
-    """modulated, or one as published: resnet6, resnet9, unet256 (`networks.GENERATORS`)."""
+    """modulated; one as published: resnet6, resnet9, unet256; or repairer, of recipe repair
+    (`networks.GENERATORS`)."""
     width: int = 32
     """Modulated: channels at half resolution, twice as many at 1/4. Published ones: after the first layer."""
     body: int = 128

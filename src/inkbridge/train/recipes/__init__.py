@@ -9,6 +9,7 @@ from inkbridge.train.recipes.cyclegan import CycleGan
 from inkbridge.train.recipes.fastcut import FastCut
 from inkbridge.train.recipes.multistyle import Multistyle
 from inkbridge.train.recipes.paired import Paired
+from inkbridge.train.recipes.repair import Repair
 
 RECIPES: dict[str, type[Recipe]] = {
     "classic": Classic,
@@ -17,4 +18,5 @@ RECIPES: dict[str, type[Recipe]] = {
     "fastcut": FastCut,
     "multistyle": Multistyle,
     "paired": Paired,
+    "repair": Repair,
 }

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-import math
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFilter
 
+from inkbridge.damage.fields import clouds
 from inkbridge.images import RGB
 
 Ink = npt.NDArray[np.float32]
@@ -128,16 +128,6 @@ def scanned(rgb: RGB, rng: np.random.Generator) -> RGB:
         Image.fromarray(rgb).save(file, "JPEG", quality=int(rng.integers(30, 90)))
         rgb = np.array(Image.open(file))
     return rgb
-
-
-def clouds(shape: tuple[int, int], scale: float, rng: np.random.Generator, along: float = 1.0) -> Ink:
-    """Smooth noise from 0 to 1, its spots `scale` pixels high and `along` times as wide."""
-    height = max(math.ceil(shape[0] / scale), 1) + 1
-    width = max(math.ceil(shape[1] / (scale * along)), 1) + 1
-    coarse = Image.fromarray(rng.random((height, width), np.float32))
-    fine = coarse.resize((shape[1], shape[0]), Image.Resampling.BICUBIC)
-    noise: Ink = np.clip(np.asarray(fine), 0.0, 1.0)
-    return noise
 
 
 def _mixed(ink: Ink, paper: npt.NDArray[np.float32], colour: npt.NDArray[np.float32]) -> RGB:

@@ -1,0 +1,70 @@
+"""A run of recipe `repair` becomes a repair pack: both networks as ONNX, compared with PyTorch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from inkbridge.engine import RepairEngine
+from inkbridge.errors import TrainingError
+from inkbridge.train.networks.repairer import THUMBNAIL, Repairer, ToneNet
+from inkbridge.train.onnx_file import MAX_DIFFERENCE, to_file
+
+
+class _Exported(nn.Module):
+    """A repairer whose second output is a probability."""
+
+    def __init__(self, repairer: Repairer) -> None:
+        super().__init__()
+        self.repairer = repairer
+
+    def forward(self, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        result, found = self.repairer.repair(image, mask)
+        return result, torch.sigmoid(found)
+
+
+def repair_networks(repairer: Repairer, state: dict[str, Any], name: str) -> tuple[bytes, bytes, float]:
+    """The repairer (image, mask -> result, hidden) and the tone network (thumbnail -> light, tone) as ONNX,
+    and their largest difference from PyTorch at two sizes; TrainingError when it is above MAX_DIFFERENCE."""
+    tone = ToneNet()
+    tone.load_state_dict(state["modules"]["tone_ema"])
+    tone.eval()
+    mending = _Exported(repairer.frozen())
+    wide = {0: "batch", 2: "height", 3: "width"}
+    models = (
+        to_file(
+            mending,
+            (torch.rand(2, 3, 64, 96), torch.zeros(2, 1, 64, 96)),
+            ["image", "mask"],
+            ["result", "hidden"],
+            {key: wide for key in ("image", "mask", "result", "hidden")},
+        ),
+        to_file(
+            tone,
+            (torch.rand(2, 3, THUMBNAIL, THUMBNAIL),),
+            ["thumbnail"],
+            ["light", "tone"],
+            {key: {0: "batch"} for key in ("thumbnail", "light", "tone")},
+        ),
+    )
+    engine = RepairEngine(*models, name, repairer.multiple)
+    largest = 0.0
+    for shape in ((1, 128, 128), (2, 80, 208)):
+        rng = torch.Generator().manual_seed(0)
+        image = torch.rand(shape[0], 3, *shape[1:], generator=rng) * 2 - 1
+        mask = (torch.rand(shape[0], 1, *shape[1:], generator=rng) < 0.1).float()
+        small = torch.rand(shape[0], 3, THUMBNAIL, THUMBNAIL, generator=rng) * 2 - 1
+        with torch.no_grad():
+            expected = [*mending(image, mask), *tone(small)]
+        given = [*engine.repair(image.numpy(), mask.numpy()), *engine.tone(small.numpy())]
+        for ours, theirs in zip(given, expected, strict=True):
+            largest = max(largest, float(np.abs(ours - theirs.numpy()).max()))
+    if not largest <= MAX_DIFFERENCE:
+        raise TrainingError(
+            f"{name}: the exported networks differ from the trained ones by {largest:.2g} "
+            f"(allowed {MAX_DIFFERENCE}); nothing was written."
+        )
+    return *models, largest

@@ -1,0 +1,188 @@
+"""Networks that repair: one that sees every pixel and its surroundings, one that sees the picture's colours.
+
+`Repairer` is a U-Net (Ronneberger et al. 2015) of residual blocks (He et al. 2016) without normalisation, so
+that a tile with enough overlap equals the whole picture. `ToneNet` looks at a thumbnail and answers with
+numbers that are applied at any size, as in Gharbi et al. 2017 ("Deep bilateral learning").
+"""
+
+from __future__ import annotations
+
+import copy
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from inkbridge.train.networks.generator import GeneratorConfig, start_relu
+
+DEPTH = 4
+"""Times that resolution is halved."""
+THUMBNAIL = 64
+"""Side of what the tone network looks at."""
+GRID = 8
+"""Side of its map of light."""
+KNOTS = 9
+"""Of its curve of each channel, evenly from black to white."""
+TONE = 12 + 3 * KNOTS + 1
+"""Numbers for the whole picture: a 3 x 4 matrix, three curves, and whether anything is amiss."""
+
+
+class Repairer(nn.Module):
+    """A damaged picture and a mask of what is hidden -> the sound picture, and a mask of what it found.
+
+    Four outputs a pixel mix three pictures: what is seen is corrected, what is hidden is painted anew,
+    and the network says which is which. So an undamaged pixel passes as it is, and a hole needs nothing of
+    what lies in it.
+    """
+
+    multiple = 2**DEPTH
+    """Height and width must be multiples of this."""
+
+    def __init__(self, config: GeneratorConfig, num_styles: int = 1) -> None:
+        super().__init__()
+        self.num_blocks = config.num_blocks
+        self.styles = nn.Parameter(torch.zeros(num_styles, 1), requires_grad=False)
+        widths = [config.width, 2 * config.width, 3 * config.width, config.body]
+        self.feature_channels = widths
+        self.first = nn.Conv2d(16, widths[0], 3, padding=1)
+        self.downs = nn.ModuleList([nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in pairwise(widths)])
+        self.ups = nn.ModuleList([nn.Conv2d(b, a, 1) for a, b in pairwise(widths)])
+        self.seen = nn.ModuleList([_blocks(width, config.num_blocks) for width in widths])
+        self.made = nn.ModuleList([_blocks(width, config.num_blocks) for width in widths[:-1]])
+        self.to_full = nn.Conv2d(widths[0], 16, 3, padding=1)
+        self.full = nn.Conv2d(20, 16, 3, padding=1)
+        self.out = nn.Conv2d(16, 7, 3, padding=1)
+        for conv in (self.first, *self.downs, *self.ups, self.to_full, self.full):
+            start_relu(conv)
+        # At first: nothing is corrected, nothing is hidden, and what would be is grey.
+        nn.init.zeros_(self.out.weight)
+        assert self.out.bias is not None
+        nn.init.zeros_(self.out.bias)
+        with torch.no_grad():
+            self.out.bias[6] = -3.0
+
+    def forward(self, image: Tensor, style: Tensor, grain: Tensor | None = None) -> Tensor:
+        """The picture repaired without a mask; `style` and `grain` are ignored."""
+        return self.repair(image, torch.zeros_like(image[:, :1]))[0]
+
+    def repair(self, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """N x 3 x H x W in [-1, 1] and N x 1 x H x W from 0 to 1 (hidden) -> the sound picture, and logits of
+        what is hidden."""
+        return self._mend(image, mask, self._looked_at(torch.cat([image, mask], 1)))
+
+    def features(self, image: Tensor) -> list[Tensor]:
+        """Activations at 1/2 to 1/16 of the resolution."""
+        return self._looked_at(torch.cat([image, torch.zeros_like(image[:, :1])], 1))
+
+    def with_features(
+        self, image: Tensor, style: Tensor, grain: Tensor | None = None
+    ) -> tuple[Tensor, list[Tensor]]:
+        """The result and `features(image)`, for the price of the result."""
+        found = self.features(image)
+        return self._mend(image, torch.zeros_like(image[:, :1]), found)[0], found
+
+    def _looked_at(self, both: Tensor) -> list[Tensor]:
+        x = self.seen[0](_act(self.first(F.pixel_unshuffle(both, 2))))
+        levels = [x]
+        for down, blocks in zip(self.downs, self.seen[1:], strict=True):
+            x = blocks(_act(down(x)))
+            levels.append(x)
+        return levels
+
+    def _mend(self, image: Tensor, mask: Tensor, levels: list[Tensor]) -> tuple[Tensor, Tensor]:
+        x = levels[-1]
+        for up, blocks, skip in zip(self.ups[::-1], self.made[::-1], levels[-2::-1], strict=True):
+            x = blocks(F.interpolate(up(x), scale_factor=2.0, mode="bilinear") + skip)
+        full = F.interpolate(_act(self.to_full(x)), scale_factor=2.0, mode="bilinear")
+        full = _act(self.full(torch.cat([full, image, mask], 1)))
+        correction, painted, found = self.out(full).split([3, 3, 1], 1)
+        hidden = torch.maximum(torch.sigmoid(found), mask)
+        return (1 - hidden) * (image + correction) + hidden * painted, found
+
+    def frozen(self) -> Repairer:
+        """A copy for export."""
+        return copy.deepcopy(self).eval().requires_grad_(False)
+
+    def receptive_radius(self) -> int:
+        """How far, in pixels, an output pixel looks in each direction (an upper bound)."""
+        radius = 3 + 2 * 2  # at full resolution, and the first and last convolutions at half
+        for level in range(1, DEPTH + 1):
+            sides = 1 if level == DEPTH else 2
+            # Two convolutions a block, one on the way down, one pixel of interpolation on the way up.
+            radius += 2**level * (2 * self.num_blocks * sides + 2)
+        return radius
+
+
+class ToneNet(nn.Module):
+    """A thumbnail (N x 3 x 64 x 64 in [-1, 1]) -> a map of light (N x 3 x 8 x 8) and N x TONE numbers."""
+
+    def __init__(self, width: int = 32) -> None:
+        super().__init__()
+        widths = [3, width, 2 * width, 3 * width]
+        self.downs = nn.ModuleList([nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in pairwise(widths)])
+        self.places = nn.Conv2d(widths[-1], widths[-1], 3, padding=1)
+        self.whole = nn.Linear(2 * widths[-1], widths[-1])
+        self.mixed = nn.Conv2d(widths[-1], widths[-1], 3, padding=1)
+        for layer in (*self.downs, self.places, self.whole, self.mixed):
+            start_relu(layer)
+        self.to_map = nn.Conv2d(widths[-1], 3, 3, padding=1)
+        self.to_tone = nn.Linear(widths[-1], TONE)
+        for last in (self.to_map, self.to_tone):
+            nn.init.zeros_(last.weight)
+            assert last.bias is not None
+            nn.init.zeros_(last.bias)
+
+    def forward(self, thumbnail: Tensor) -> tuple[Tensor, Tensor]:
+        x = thumbnail
+        for down in self.downs:
+            x = _act(down(x))
+        x = _act(self.places(x))
+        both = torch.cat([x.mean((2, 3)), x.square().mean((2, 3)).add(1e-6).sqrt()], 1)
+        whole = _act(self.whole(both))
+        places = _act(self.mixed(x + whole[:, :, None, None]))
+        return self.to_map(places), self.to_tone(whole)
+
+
+def thumbnail(image: Tensor) -> Tensor:
+    """What the tone network looks at, of N x 3 x H x W pictures."""
+    return F.interpolate(image, size=(THUMBNAIL, THUMBNAIL), mode="area")
+
+
+def toned(image: Tensor, light: Tensor, tone: Tensor) -> Tensor:
+    """N x 3 x H x W pictures in [-1, 1] with the colours that a `ToneNet` answered: first each place's
+    light (exp of the map), then a 3 x 4 matrix beside the identity, then a curve for each channel."""
+    values = (image + 1) / 2
+    values = values * torch.exp(F.interpolate(light, size=image.shape[2:], mode="bilinear"))
+    matrix = tone[:, :12].view(-1, 3, 4)
+    values = values + torch.einsum("nij,njhw->nihw", matrix[:, :, :3], values) + matrix[:, :, 3, None, None]
+    curves = tone[:, 12 : 12 + 3 * KNOTS].view(-1, 3, KNOTS)
+    place = values.clamp(0, 1) * (KNOTS - 1)
+    for knot in range(KNOTS):
+        values = values + curves[:, :, knot, None, None] * (1 - (place - knot).abs()).clamp_min(0)
+    return values * 2 - 1
+
+
+class _Block(nn.Module):
+    """x + conv(act(conv(x))); at first x alone."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
+        start_relu(self.conv1)
+        start_relu(self.conv2)
+        with torch.no_grad():
+            self.conv2.weight.mul_(0.1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = x + self.conv2(_act(self.conv1(x)))
+        return result
+
+
+def _blocks(channels: int, num: int) -> nn.Sequential:
+    return nn.Sequential(*[_Block(channels) for _ in range(num)])
+
+
+def _act(x: Tensor) -> Tensor:
+    return F.leaky_relu(x, 0.2)

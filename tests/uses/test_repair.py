@@ -1,0 +1,277 @@
+"""Repair: trained on made damage from sound pictures alone, exported, and used as people use it."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import inkbridge
+from conftest import made_picture, run_inkbridge
+from inkbridge.damage import damage
+from inkbridge.errors import ConfigError, DataError, PackError
+from inkbridge.pack_format import read_pack, write_pack
+from inkbridge.train.budget import Budget
+from inkbridge.train.config import load_config
+from inkbridge.train.export import export_run
+from inkbridge.train.loop import train
+from inkbridge.train.networks.repairer import KNOTS, TONE, ToneNet, thumbnail, toned
+from inkbridge.uses.repair import tone as at_any_size
+from inkbridge.uses.repair.repairing import load_repair_pack, read_mask
+
+SETTINGS = [
+    "recipe=repair",
+    "data.crop=48",
+    "data.content_scale=[0.6, 1.0]",
+    "generator.width=12",
+    "generator.body=32",
+    "generator.num_blocks=1",
+    "discriminator.width=8",
+    "precision=float32",
+    "sample_every=1000000",
+    'kinds=["holes", "noise", "yellowed"]',
+    "optimizer.warm_up_images=0",
+    "optimizer.generator_warm_up_images=0",
+    "optimizer.ema_half_life=200",
+]
+
+
+def smooth(seed: int, height: int = 96, width: int = 128) -> np.ndarray:
+    """A made picture without its noise: what is to be found again."""
+    return np.asarray(Image.fromarray(made_picture(4 * height, 4 * width, seed)).reduce(4))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run of a few hundred updates, and its pack."""
+    base = tmp_path_factory.mktemp("repair")
+    (base / "sound").mkdir()
+    for i in range(12):
+        Image.fromarray(smooth(i)).save(base / "sound" / f"{i}.png")
+    said: list[str] = []
+    config = load_config(None, SETTINGS)
+    assert train(base / "sound", base / "sound", base / "run", config, Budget(images=4000), say=said.append)
+    assert not any("will be painted like" in line or line.startswith("style") for line in said)
+    info = export_run(base / "run", base / "mend.stylepack")
+    assert info.kind == "repair"
+    return base
+
+
+@pytest.fixture(scope="module")
+def pack(trained):
+    return load_repair_pack(trained / "mend.stylepack")
+
+
+def error(one, other):
+    return float(np.square(one.astype(float) - other).mean())
+
+
+def test_unseen_pictures_with_unseen_damage_come_nearer_to_what_they_were(pack):
+    for kinds in ({"holes": 0.7}, {"noise": 0.7}, {"yellowed": 0.7}, {"holes": 0.6, "noise": 0.5}):
+        before = after = 0.0
+        for seed in range(100, 106):
+            sound = smooth(seed)
+            hurt = damage(sound, kinds, seed, unit=1.0)
+            before += error(hurt.rgb, sound)
+            after += error(pack.repair(hurt.rgb), sound)
+        assert after < 0.8 * before, kinds
+
+
+def test_most_undamaged_pictures_are_nearly_left_alone(pack):
+    """Made pictures say little of what their colours should be: so soon some are changed."""
+    differences = [error(pack.repair(smooth(seed)), smooth(seed)) for seed in range(100, 106)]
+    assert sorted(differences)[3] < 25
+
+
+def test_what_is_hidden_is_found(pack):
+    hits = misses = wrong = 0
+    for seed in range(100, 106):
+        hurt = damage(smooth(seed), {"holes": 0.8}, seed, unit=1.0)
+        found = pack.repair_picture(inkbridge.images.Picture(hurt.rgb)).mask > 0
+        hits += (found & (hurt.mask > 0)).sum()
+        misses += (~found & (hurt.mask > 0)).sum()
+        wrong += (found & (hurt.mask == 0)).sum()
+    assert hits / (hits + misses) > 0.6
+    assert hits / (hits + wrong) > 0.6
+
+
+def test_a_given_mask_helps_and_with_only_mask_nothing_else_changes(pack):
+    sound = smooth(200)
+    hurt = damage(sound, {"holes": 0.8}, 1, unit=1.0)
+    mended = pack.repair(hurt.rgb, hurt.mask, only_mask=True)
+    outside = hurt.mask == 0
+    assert np.array_equal(mended[outside], hurt.rgb[outside])
+    assert error(mended[~outside], sound[~outside]) < 0.5 * error(hurt.rgb[~outside], sound[~outside])
+    nothing = np.zeros_like(hurt.mask)
+    assert np.array_equal(pack.repair(hurt.rgb, nothing, only_mask=True), hurt.rgb)
+
+
+def test_strength_goes_from_the_picture_to_the_repaired(pack):
+    hurt = damage(smooth(201), {"noise": 0.8}, 1).rgb
+    whole, half, none = (pack.repair(hurt, strength=s) for s in (1.0, 0.5, 0.0))
+    assert np.array_equal(none, hurt)
+    assert np.abs(half.astype(float) - (hurt.astype(float) + whole) / 2).max() <= 1
+    with pytest.raises(ConfigError, match=r"strength = 1\.5"):
+        pack.repair(hurt, strength=1.5)
+
+
+def test_tiles_are_the_whole_picture(pack, monkeypatch):
+    hurt = damage(smooth(202, 200, 300), {"noise": 0.5, "holes": 0.5}, 1).rgb
+    whole = pack.repair(hurt, colour=False)
+    monkeypatch.setattr(inkbridge.tiling.apply_tiled, "__defaults__", (64, lambda done, total: None, True))
+    assert np.abs(pack.repair(hurt, colour=False).astype(int) - whole).max() <= 1
+
+
+def test_masks_that_cannot_be_used_are_one_sentence(pack):
+    picture = smooth(0)
+    with pytest.raises(DataError, match="covers the whole picture"):
+        pack.repair(picture, np.full(picture.shape[:2], 255, np.uint8))
+    with pytest.raises(DataError, match="The mask is 10 x 20, the picture 128 x 96"):
+        pack.repair(picture, np.zeros((20, 10), np.uint8))
+    with pytest.raises(ConfigError, match="only_mask needs a mask"):
+        pack.repair(picture, only_mask=True)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 200), (17, 33), (96, 1)])
+def test_pictures_of_any_size_come_back_in_their_size(pack, shape):
+    picture = made_picture(*shape)
+    assert pack.repair(picture).shape == picture.shape
+
+
+def test_a_mask_is_read_from_any_picture(tmp_path):
+    mask = np.zeros((20, 30), np.uint8)
+    mask[5:9, 7:20] = 255
+    Image.fromarray(mask).save(tmp_path / "m.png")
+    assert np.array_equal(read_mask(tmp_path / "m.png", 20, 30), mask)
+    assert np.array_equal(read_mask(Image.fromarray(mask).convert("RGB"), 20, 30), mask)
+
+
+def test_colours_at_any_size_are_those_of_training():
+    torch.manual_seed(0)
+    rgb = made_picture(300, 421, 3)
+    light, tone = torch.randn(1, 3, 8, 8) * 0.2, torch.randn(1, TONE) * 0.1
+    image = torch.from_numpy(rgb).permute(2, 0, 1)[None].float() / 127.5 - 1
+    expected = ((toned(image, light, tone)[0].permute(1, 2, 0) + 1) * 127.5).clamp(0, 255).numpy()
+    ours = at_any_size.toned(rgb, light.numpy(), tone.numpy())
+    assert np.abs(ours - expected).max() < 0.6
+    assert thumbnail(image).shape[2] == at_any_size.THUMBNAIL
+    small = at_any_size.thumbnail(rgb).astype(float)
+    assert np.abs(((thumbnail(image)[0].permute(1, 2, 0) + 1) * 127.5).numpy() - small).mean() < 3
+
+
+def test_a_new_tone_network_leaves_colours_as_they_are():
+    image = torch.rand(2, 3, 64, 64) * 2 - 1
+    assert torch.allclose(toned(image, *ToneNet()(image)), image, atol=1e-6)
+
+
+def test_curves_are_what_they_say():
+    """Hand-computed: only the middle knot of red is lifted by 0.1."""
+    tone = torch.zeros(1, TONE)
+    tone[0, 12 + KNOTS // 2] = 0.1
+    image = torch.tensor([0.5, 0.5 + 1 / 16, 0.25]).view(1, 1, 1, 3).expand(1, 3, 1, 3) * 2 - 1
+    result = (toned(image, torch.zeros(1, 3, 8, 8), tone) + 1) / 2
+    assert torch.allclose(result[0, 0, 0], torch.tensor([0.6, 0.5 + 1 / 16 + 0.05, 0.25]), atol=1e-6)
+    assert torch.allclose(result[0, 1:], (image[0, 1:] + 1) / 2)
+
+
+def test_a_repair_pack_is_no_style_and_a_style_no_repair_pack(trained, tmp_path, stub_pack):
+    with pytest.raises(PackError, match="is no style but a repair pack: use inkbridge repair"):
+        inkbridge.load(trained / "mend.stylepack")
+    with pytest.raises(PackError, match="is no repair pack"):
+        load_repair_pack(stub_pack)
+    file = read_pack(trained / "mend.stylepack")
+    file.info.kind = "sculpture"
+    write_pack(tmp_path / "x.stylepack", file)
+    with pytest.raises(PackError, match="kind 'sculpture', which this Inkbridge does not know"):
+        read_pack(tmp_path / "x.stylepack")
+
+
+def test_samples_show_damaged_repaired_and_sound(trained):
+    (sheet,) = (trained / "run" / "samples").glob("*.jpg")
+    picture = np.asarray(Image.open(sheet)).astype(float)
+    cell = 256 + 6
+    damaged, repaired, sound = (picture[6:262, 6 + i * cell : 262 + i * cell] for i in range(3))
+    assert np.abs(sound - damaged).mean() > 1 or np.abs(sound - repaired).mean() < 12
+
+
+def test_the_recipe_trains_with_a_discriminator_too(trained, tmp_path):
+    config = load_config(None, [*SETTINGS, "losses.adversarial_weight=0.05"])
+    assert train(trained / "sound", trained / "sound", tmp_path / "run", config, Budget(images=32))
+    last = json.loads((tmp_path / "run" / "log.jsonl").read_text().splitlines()[-1])
+    assert {"pair", "gradient", "found", "tone", "adversarial", "discriminator"} <= set(last)
+
+
+class TestTheCommands:
+    def test_train_needs_no_style_and_says_when_one_is_given_or_missing(self, trained, tmp_path):
+        quick = [part for setting in SETTINGS[1:] for part in ("--set", setting)]
+        sound = ["train", "--content", trained / "sound", "--out", tmp_path / "run", "--images", "8", *quick]
+        done = run_inkbridge(*sound, "--recipe", "repair")
+        assert done.returncode == 0, done.stderr
+        done = run_inkbridge(*sound, "--recipe", "repair", "--style", trained / "sound")
+        assert done.returncode == 1
+        assert "leave --style out" in done.stderr
+        done = run_inkbridge("train", "--content", trained / "sound", "--out", tmp_path / "other")
+        assert done.returncode == 1
+        assert "Recipe cut needs --style" in done.stderr
+
+    def test_damage_repair_look_at_the_mask_and_give_it_back(self, trained, tmp_path):
+        photo, hurt = tmp_path / "photo.png", tmp_path / "hurt.jpg"
+        Image.fromarray(smooth(203)).save(photo)
+        exif = Image.Exif()
+        exif[0x010E] = "a photograph"
+        made = damage(smooth(203), {"holes": 0.8}, 2, unit=1.0)
+        Image.fromarray(made.rgb).save(hurt, quality=97, exif=exif)
+        pack = ["--pack", trained / "mend.stylepack"]
+        done = run_inkbridge(
+            *("repair", hurt, *pack, "-o", tmp_path / "out.jpg", "--save-mask", tmp_path / "mask.png"),
+            *("--compare", tmp_path / "both.png"),
+        )
+        assert done.returncode == 0, done.stderr
+        assert "found hidden" in done.stdout
+        with Image.open(tmp_path / "out.jpg") as mended, Image.open(tmp_path / "both.png") as both:
+            assert mended.getexif()[0x010E] == "a photograph"
+            assert both.size == (256, 96)
+        mask = np.asarray(Image.open(tmp_path / "mask.png"))
+        assert 0 < (mask > 0).mean() < 0.5
+        done = run_inkbridge(
+            *("repair", hurt, *pack, "-o", tmp_path / "again.png", "--mask", tmp_path / "mask.png"),
+            "--only-mask",
+        )
+        assert done.returncode == 0, done.stderr
+        again, before = np.asarray(Image.open(tmp_path / "again.png")), np.asarray(Image.open(hurt))
+        assert np.array_equal(again[mask[..., 0] == 0], before[mask[..., 0] == 0])
+        assert not np.array_equal(again, before)
+
+    def test_bad_input_is_one_sentence(self, trained, tmp_path, stub_pack):
+        photo = tmp_path / "a.png"
+        Image.fromarray(smooth(0)).save(photo)
+        Image.fromarray(smooth(0)[:50]).save(tmp_path / "m.png")
+        pack, out = ["--pack", trained / "mend.stylepack"], ["-o", tmp_path / "b.png"]
+        for arguments, message in (
+            ([photo, *pack, "-o", photo], "is the picture itself"),
+            ([photo, *pack, *out, "--mask", tmp_path / "m.png"], "they must be of one size"),
+            ([photo, *pack, *out, "--only-mask"], "--only-mask needs --mask"),
+            ([photo, "--pack", stub_pack, *out], "is no repair pack"),
+            ([tmp_path / "none.png", *pack, *out], "does not exist"),
+            ([photo, *pack, "-o", tmp_path / "no" / "b.png"], "make it first"),
+        ):
+            done = run_inkbridge("repair", *arguments)
+            assert done.returncode == 1, message
+            assert message in done.stderr
+            assert len(done.stderr.strip().splitlines()) == 1
+        assert not (tmp_path / "b.png").exists()
+
+
+def test_repair_never_loads_torch(trained):
+    import subprocess
+    import sys
+
+    code = (
+        "import sys\nfrom numpy import uint8, zeros\n"
+        "from inkbridge.uses.repair.repairing import load_repair_pack\n"
+        f"load_repair_pack({str(trained / 'mend.stylepack')!r}).repair(zeros((20, 30, 3), uint8))\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
