@@ -123,6 +123,7 @@ class TestTheCommand:
             (["-o", tmp_path / "b.png", "--kinds", "scratch"], "Did you mean scratches"),
             (["-o", tmp_path / "b.png", "--kinds", "holes:lots"], "KIND:STRENGTH"),
             (["-o", tmp_path / "b.xyz"], "b.xyz"),
+            (["-o", tmp_path / "no" / "b.png"], "make it first"),
         ):
             done = run_inkbridge("damage", photo, *extra)
             assert done.returncode == 1

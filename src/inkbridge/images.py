@@ -221,6 +221,20 @@ def check_writable_name(path: str | os.PathLike[str]) -> None:
         raise DataError(f"{path} is a folder; give the result a file name.")
 
 
+def check_writable_beside(path: Path, picture: Path) -> None:
+    """Raise DataError when `path` could not be written, has no folder, or is `picture` itself."""
+    check_writable_name(path)
+    if not path.parent.is_dir():
+        raise DataError(f"Folder '{path.parent}' does not exist; make it first.")
+    check_not_itself(path, picture)
+
+
+def check_not_itself(path: Path, picture: Path) -> None:
+    """Raise DataError when `path` is the file `picture`."""
+    if path.exists() and picture.exists() and path.samefile(picture):
+        raise DataError(f"{path} is the picture itself; give the result another name.")
+
+
 def write_picture(picture: Picture, path: str | os.PathLike[str], quality: int = 95) -> list[str]:
     """Write a picture in the format of its ending, atomically; returns notes for the user.
 

@@ -48,6 +48,15 @@ def test_several_pictures_go_into_a_folder(stub_pack, tmp_path):
         assert np.array_equal(pixels(tmp_path / "out" / photo.name), pixels(photo))
 
 
+def test_a_missing_picture_is_one_sentence_where_its_result_is_there_already(stub_pack, tmp_path):
+    out = save(tmp_path / "out.png")
+    done = run_inkbridge("apply", tmp_path / "none.png", "--style", stub_pack, "-o", out)
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines() == [
+        f"inkbridge: {tmp_path / 'none.png'} does not exist. Check the name."
+    ]
+
+
 def test_bad_input_is_one_sentence_and_exit_1(stub_pack, tmp_path):
     photo = save(tmp_path / "a.png")
     empty = tmp_path / "empty"

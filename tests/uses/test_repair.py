@@ -254,6 +254,7 @@ class TestTheCommands:
             ([photo, *pack, *out, "--only-mask"], "--only-mask needs --mask"),
             ([photo, "--pack", stub_pack, *out], "is no repair pack"),
             ([tmp_path / "none.png", *pack, *out], "does not exist"),
+            ([tmp_path / "none.png", *pack, "-o", photo], "does not exist"),
             ([photo, *pack, "-o", tmp_path / "no" / "b.png"], "make it first"),
         ):
             done = run_inkbridge("repair", *arguments)

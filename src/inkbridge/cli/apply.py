@@ -114,14 +114,12 @@ def _weighted(text: str) -> tuple[str, float]:
 def _plan(pictures: list[Path], out: Path) -> list[tuple[Path, Path]]:
     """(source, target) for every picture; folders come into being only when there is work."""
     from inkbridge.errors import DataError
-    from inkbridge.images import check_writable_name, find_pictures
+    from inkbridge.images import check_writable_beside, find_pictures
 
     if len(pictures) == 1 and not pictures[0].is_dir():
         if out.is_dir():
             return [(pictures[0], out / pictures[0].name)]
-        check_writable_name(out)
-        if not out.parent.is_dir():
-            raise DataError(f"Folder '{out.parent}' does not exist; make it first.")
+        check_writable_beside(out, pictures[0])
         return [(pictures[0], out)]
     jobs = []
     for picture in pictures:
@@ -146,10 +144,9 @@ def _apply_one(
 ) -> None:
     from inkbridge.cli.progress import bar
     from inkbridge.errors import DataError
-    from inkbridge.images import read_picture, write_picture
+    from inkbridge.images import check_not_itself, read_picture, write_picture
 
-    if target.exists() and target.samefile(source):
-        raise DataError(f"{target} is the picture itself; give the result another name.")
+    check_not_itself(target, source)
     picture = read_picture(source, max_pixels)
     with bar(f"painting {source.name}") as advance:
         painted = pack.apply_to(picture, look, on_tile=advance)

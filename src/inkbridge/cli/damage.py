@@ -41,14 +41,12 @@ def damage(
 
     from inkbridge.damage import damage as damaged_by
     from inkbridge.damage import draw_kinds
-    from inkbridge.errors import ConfigError, DataError
-    from inkbridge.images import Picture, check_writable_name, read_picture, write_picture
+    from inkbridge.errors import ConfigError
+    from inkbridge.images import Picture, check_writable_beside, read_picture, write_picture
 
     for path in (out, mask):
         if path is not None:
-            check_writable_name(path)
-            if path.exists() and path.samefile(picture):
-                raise DataError(f"{path} is the picture itself; give the result another name.")
+            check_writable_beside(path, picture)
     chosen: dict[str, float] = {}
     for entry in kinds.split(",") if kinds else []:
         name, colon, own = entry.strip().partition(":")

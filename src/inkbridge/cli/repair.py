@@ -54,8 +54,8 @@ def repair(
 
     from inkbridge.cli.beside import beside
     from inkbridge.cli.progress import bar
-    from inkbridge.errors import ConfigError, DataError
-    from inkbridge.images import Picture, check_writable_name, read_picture, write_picture
+    from inkbridge.errors import ConfigError
+    from inkbridge.images import Picture, check_writable_beside, read_picture, write_picture
     from inkbridge.uses.repair.repairing import load_repair_pack, read_mask
 
     if not 1 <= quality <= 100:
@@ -63,13 +63,8 @@ def repair(
     if only_mask and mask is None:
         raise ConfigError("--only-mask needs --mask: it says which pixels may change.")
     for path in (out, save_mask, compare):
-        if path is None:
-            continue
-        check_writable_name(path)
-        if not path.parent.is_dir():
-            raise DataError(f"Folder '{path.parent}' does not exist; make it first.")
-        if path.exists() and path.samefile(picture):
-            raise DataError(f"{path} is the picture itself; give the result another name.")
+        if path is not None:
+            check_writable_beside(path, picture)
     opened = read_picture(picture, int(max_megapixels * 1e6))
     given = None if mask is None else read_mask(mask, *opened.rgb.shape[:2])
     loaded = load_repair_pack(pack)
