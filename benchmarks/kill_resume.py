@@ -23,7 +23,7 @@ from pathlib import Path
 
 import torch
 
-RECIPES = ("cut", "multistyle", "fastcut", "cyclegan", "paired", "classic")
+RECIPES = ("cut", "multistyle", "fastcut", "cyclegan", "paired", "classic", "repair")
 SETTINGS = [
     "data.crop=48",
     "generator.width=8",
@@ -59,6 +59,7 @@ def survives(arguments: argparse.Namespace, recipe: str) -> bool:
         styles = {
             "multistyle": [f"one={arguments.style}", f"other={arguments.other}"],
             "paired": [arguments.content],  # one folder of side-by-side files: halves of one photograph
+            "repair": [],
         }.get(recipe, [arguments.style])
         common = [sys.executable, "-m", "inkbridge", "train", "--content", arguments.content]
         common += ["--recipe", recipe]
@@ -114,11 +115,13 @@ def half_written(run: Path) -> bool:
 def state(run: Path) -> list[object]:
     """What is left of a training, in order, without its times."""
     found: list[object] = []
-    for name in ("checkpoint.pt", "best.pt"):
-        saved = torch.load(run / name, weights_only=True)
-        saved["progress"].pop("seconds")
-        found += leaves(saved)
-    return [*found, (run / "quality.jsonl").read_text()]
+    for file in (run / "checkpoint.pt", run / "best.pt"):
+        if file.exists():  # of `repair` no moment is measured
+            saved = torch.load(file, weights_only=True)
+            saved["progress"].pop("seconds")
+            found += leaves(saved)
+    curve = run / "quality.jsonl"
+    return [*found, curve.read_text() if curve.exists() else ""]
 
 
 def leaves(saved: object) -> Iterator[object]:
