@@ -17,6 +17,7 @@ from inkbridge.train.config import load_config
 from inkbridge.train.export import export_run
 from inkbridge.train.loop import train
 from inkbridge.train.networks.repairer import KNOTS, TONE, ToneNet, thumbnail, toned
+from inkbridge.train.onnx_file import to_file
 from inkbridge.uses.repair import tone as at_any_size
 from inkbridge.uses.repair.repairing import load_repair_pack, read_mask
 
@@ -185,6 +186,29 @@ def test_a_repair_pack_is_no_style_and_a_style_no_repair_pack(trained, tmp_path,
     write_pack(tmp_path / "x.stylepack", file)
     with pytest.raises(PackError, match="kind 'sculpture', which this Inkbridge does not know"):
         read_pack(tmp_path / "x.stylepack")
+
+
+class OtherTone(torch.nn.Module):
+    """Answers with fewer numbers than a tone network does."""
+
+    def forward(self, small: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return small[:, :, :8, :8], small[:, 0, 0, :20]
+
+
+def test_a_pack_whose_networks_answer_otherwise_is_one_sentence(trained, tmp_path):
+    file = read_pack(trained / "mend.stylepack")
+    file.tone = to_file(OtherTone(), (torch.rand(1, 3, 64, 64),), ["thumbnail"], ["light", "tone"], {})
+    write_pack(tmp_path / "x.stylepack", file)
+    with pytest.raises(PackError, match="answer with other shapes"):
+        load_repair_pack(tmp_path / "x.stylepack")
+    file.tone = None
+    write_pack(tmp_path / "y.stylepack", file)
+    with pytest.raises(PackError, match="is no repair pack"):
+        load_repair_pack(tmp_path / "y.stylepack")
+    file.tone = file.generator
+    write_pack(tmp_path / "z.stylepack", file)
+    with pytest.raises(PackError, match=r"its tone network has inputs \['image', 'mask'\]"):
+        load_repair_pack(tmp_path / "z.stylepack")
 
 
 def test_samples_show_damaged_repaired_and_sound(trained):

@@ -116,9 +116,8 @@ def export_run(
         measured={"largest_difference_from_pytorch": difference, **(measured or {})},
     )
     file = PackFile(info, model, encoder, _preview(run), license, tone)
-    if measure is not None and not (
-        repairs or RECIPES[config.recipe].pairs
-    ):  # pairs say how wide a stroke is
+    # Pairs, also those that a recipe makes, say how wide a stroke is.
+    if measure is not None and not (repairs or RECIPES[config.recipe].pairs):
         _choose_short_side(file, run, names, measure, say, advance)
     if distance is not None and encoder is not None:
         _choose_looks(file, run, names, distance, say, advance)
