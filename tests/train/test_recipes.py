@@ -3,6 +3,10 @@
 import copy
 import importlib
 import json
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -405,6 +409,16 @@ class TestCost:
         # 49.6 G at 256 x 256: 56.8 G in the usual table, which counts transposed convolutions by their
         # output.
         assert cost.operations_per_pixel * 256**2 / 1e9 == pytest.approx(49.6, rel=0.01)
+
+    def test_the_memory_said_is_about_what_the_process_takes(self, two_domains, tmp_path):
+        command = [sys.executable, "-m", "inkbridge", "train", "--images", "64", "--set", "evaluate_every=32"]
+        command += ["--content", two_domains[0], "--style", two_domains[1], "--out", tmp_path / "run"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            said = re.search(r"Memory: about ([0-9.]+) GB", process.stdout.read())
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+        assert process.returncode == 0
+        assert float(said[1]) == pytest.approx(usage.ru_maxrss * 1024 / 1e9, rel=0.3)
 
     def test_sizes_cost_more_and_more(self):
         costs = [
