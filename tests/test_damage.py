@@ -62,11 +62,12 @@ def test_no_damage_is_the_picture_itself():
 
 def test_a_large_scan_is_hurt_as_a_small_one():
     large = np.asarray(Image.fromarray(PICTURE).resize((780, 600)))
-    shares = [
-        np.mean([(damage(p, {"scratches": 0.6}, s).mask > 0).mean() for s in range(8)])
-        for p in (PICTURE, large)
-    ]
-    assert shares[1] == pytest.approx(shares[0], rel=0.5)
+
+    def share(picture, kind):
+        return np.mean([(damage(picture, {kind: 0.6}, seed).mask > 0).mean() for seed in range(8)])
+
+    for kind in ("scratches", "holes"):
+        assert share(large, kind) == pytest.approx(share(PICTURE, kind), rel=0.5)
 
 
 def test_mixtures_are_of_what_is_allowed():
