@@ -18,6 +18,7 @@ from inkbridge.train.export import export_run
 from inkbridge.train.loop import train
 from inkbridge.train.networks.repairer import KNOTS, TONE, ToneNet, thumbnail, toned
 from inkbridge.train.onnx_file import to_file
+from inkbridge.train.samples import square
 from inkbridge.uses.repair import tone as at_any_size
 from inkbridge.uses.repair.repairing import load_repair_pack, read_mask
 
@@ -214,9 +215,32 @@ def test_a_pack_whose_networks_answer_otherwise_is_one_sentence(trained, tmp_pat
 def test_samples_show_damaged_repaired_and_sound(trained):
     (sheet,) = (trained / "run" / "samples").glob("*.jpg")
     picture = np.asarray(Image.open(sheet)).astype(float)
-    cell = 256 + 6
-    damaged, repaired, sound = (picture[6:262, 6 + i * cell : 262 + i * cell] for i in range(3))
-    assert np.abs(sound - damaged).mean() > 1 or np.abs(sound - repaired).mean() < 12
+
+    def cell(row, column):
+        top, left = 6 + 262 * row, 6 + 262 * column + 6 * (column > 2)
+        return picture[top : top + 256, left : left + 256]
+
+    assert np.abs(cell(0, 2) - square(smooth(0))).mean() < 4  # JPEG
+    triples = [[cell(row, side + i) for i in range(3)] for row in range(3) for side in (0, 3)]
+    # One in ten is left undamaged.
+    assert sum(np.abs(damaged - sound).mean() > 4 for damaged, _, sound in triples) >= 3
+    assert all(np.abs(repaired - sound).mean() < 40 for _, repaired, sound in triples)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ('kinds=["scratch"]', "kinds = 'scratch' cannot be used.* Did you mean scratches"),
+        ("kinds=[]", "one kind of damage at least"),
+        ("strengths=[0.0, 0.5]", r"strengths = \[0.0, 0.5\] cannot be used.*above 0, at most 1"),
+        ("strengths=[0.2, 1.5]", "at most 1, smaller first"),
+        ("unit=[2.0, 1.0]", "two numbers above 0, smaller first"),
+        ("generator.kind=modulated", "only repairer finds what is hidden"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_one_sentence(setting, message):
+    with pytest.raises(ConfigError, match=message):
+        load_config(None, ["recipe=repair", setting])
 
 
 def test_the_recipe_trains_with_a_discriminator_too(trained, tmp_path):

@@ -17,6 +17,7 @@ from typing import Any
 
 import pydantic
 
+from inkbridge.damage import KINDS
 from inkbridge.errors import ConfigError
 from inkbridge.train.adversarial import ADVERSARIAL
 from inkbridge.train.augment import AUGMENTATIONS
@@ -29,6 +30,7 @@ from inkbridge.train.recipe import GanConfig
 from inkbridge.train.recipes import RECIPES
 from inkbridge.train.recipes.cut import CutConfig
 from inkbridge.train.recipes.paired import PAIR_DISTANCES, PairedLossConfig
+from inkbridge.train.recipes.repair import RepairConfig
 from inkbridge.train.regularizers import PENALTIES
 from inkbridge.train.schedule import SCHEDULES
 
@@ -222,6 +224,14 @@ def _check_values(config: TrainConfig, origin: str) -> None:
     require(optimizer.decay_from <= 1, "optimizer.decay_from", optimizer.decay_from, "from 0 to 1")
     side = model.discriminator.side
     require(side >= 16 and side % 16 == 0, "discriminator.side", side, "a multiple of 16")
+    if isinstance(model, RepairConfig):
+        require(bool(model.kinds), "kinds", list(model.kinds), "one kind of damage at least")
+        for name, (low, high), most in (("strengths", model.strengths, 1.0), ("unit", model.unit, math.inf)):
+            good = 0 < low <= high <= most
+            limit = ", at most 1" if most == 1.0 else ""
+            require(good, name, [low, high], f"two numbers above 0{limit}, smaller first")
+        for kind in model.kinds:
+            _check_choice("kinds", kind, KINDS, origin)
     choices_of: tuple[tuple[Collection[str], str, str], ...] = (
         (ADVERSARIAL, "losses.adversarial", model.losses.adversarial),
         (PENALTIES, "losses.penalty", model.losses.penalty),

@@ -30,7 +30,7 @@ class RepairLossConfig(AdversarialConfig):
     """Weights of the generator's losses."""
 
     adversarial_weight: float = 0.0
-    """0: results are faithful, and soft where nothing tells what was there. 0.02: they have texture."""
+    """0: no discriminator; results are faithful, and soft where nothing tells what was there."""
     pair_weight: float = 10.0
     """Weight of the distance of result and sound picture."""
     gradient_weight: float = 5.0
