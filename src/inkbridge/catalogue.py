@@ -47,6 +47,16 @@ def scan() -> tuple[list[Listed], list[str]]:
     return listed, problems
 
 
+def pack_for_writing(lang: str) -> Path | None:
+    """A pack that paints writing in one of these languages as print (jpn+eng: Tesseract's names), the user's
+    own first."""
+    wanted = set(lang.split("+"))
+    for path in dict.fromkeys(style.pack for style in list_styles()):
+        if wanted & set(read_pack(path).info.languages):
+            return path
+    return None
+
+
 def find_pack(name: str) -> tuple[Path, str | None]:
     """A pack file for a style's name, a pack's name or a path; and the style, if that was named."""
     if name.endswith(SUFFIX):

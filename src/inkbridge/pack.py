@@ -54,9 +54,6 @@ class StylePack:
             )
         self.info: PackInfo = file.info
         self.license: str = file.license
-        named = file.info.provenance.get("languages", [])
-        self.languages: list[str] = list(map(str, named)) if isinstance(named, list) else []
-        """Of the writing that it paints as print, as Tesseract names them; empty for other packs."""
         self._name = name
         self._default = default_style or self.styles[0]
         dim = len(file.info.styles[0].code)
@@ -67,6 +64,11 @@ class StylePack:
     def default_style(self) -> str:
         """The style that `apply` takes when none is named."""
         return self._default
+
+    @property
+    def languages(self) -> list[str]:
+        """Of the writing that it paints as print, as Tesseract names them; empty for other packs."""
+        return self.info.languages
 
     @property
     def styles(self) -> list[str]:

@@ -74,6 +74,12 @@ class PackInfo:
     measured: dict[str, Any] = field(default_factory=dict)
     """Figures the pack was measured at."""
 
+    @property
+    def languages(self) -> list[str]:
+        """Of the writing that it paints as print, as Tesseract names them; empty for other packs."""
+        named = self.provenance.get("languages", [])
+        return list(map(str, named)) if isinstance(named, list) else []
+
 
 @dataclass
 class PackFile:

@@ -275,6 +275,18 @@ class TestPairs:
         for content, style in self.crops(monkeypatch, folder, folder, tmp_path / "run"):
             assert (content + style).abs().mean() < 0.05
 
+    def test_folders_within_folders_may_use_a_name_again(self, tmp_path):
+        content, style = self.folders(tmp_path)
+        for side in (content, style):
+            for name in ("japan", "china"):
+                (side / name).mkdir()
+            for i, file in enumerate(sorted(file for file in side.iterdir() if file.is_file())):
+                file.rename(side / ("japan", "china")[i % 2] / f"{i // 2}{file.suffix}")
+        said: list[str] = []
+        config = load_config(None, ["recipe=paired", *SIZES])
+        train(content, style, tmp_path / "run", config, Budget(images=4), say=said.append)
+        assert "content: 10 pictures" in "\n".join(said)
+
     def test_what_makes_no_pair_is_left_out_and_said(self, tmp_path):
         content, style = self.folders(tmp_path)
         (style / "3.jpg").unlink()

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from conftest import pack_file
+from inkbridge.catalogue import BUNDLED, pack_for_writing
 from inkbridge.cli.hands import hands
 from inkbridge.cli.read import read
 from inkbridge.errors import ConfigError, DataError
@@ -127,6 +128,28 @@ def test_a_hand_knows_what_it_cannot_write() -> None:
         LinePairs(["狐"], [hand], hand)
     with pytest.raises(DataError, match="cannot be read as a font"):
         Hand(Path(__file__)).writes("a")
+
+
+def test_languages_come_as_often_as_their_lines() -> None:
+    names = ["DejaVuSerif", "DejaVuSerif-Bold", "DejaVuSansMono", "DejaVuSansMono-Bold", "DejaVuSans"]
+    hebrew, latin = "אבג", "a line much longer"
+    hands = [Hand(FONTS / f"{name}.ttf") for name in names]
+    assert [hand.writes(hebrew) for hand in hands] == [False] * 4 + [True]
+    pairs = LinePairs([hebrew, latin], hands, Hand(SANS))
+    short = sum(pairs.draw(at)[1].shape[1] < 200 for at in range(60))
+    assert 20 <= short <= 40  # by font first it would be 6
+
+
+def test_the_pack_is_the_one_made_for_the_language(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INKBRIDGE_PACKS", str(tmp_path))
+    assert pack_for_writing("tha") is None
+    jpn = pack_for_writing("eng+jpn"), pack_for_writing("jpn")
+    assert all(found is not None and found.parent == BUNDLED for found in jpn)
+    file = pack_file()
+    file.info.provenance["languages"] = ["tha", "jpn"]
+    write_pack(tmp_path / "mine.stylepack", file)
+    assert pack_for_writing("tha+eng") == tmp_path / "mine.stylepack"
+    assert pack_for_writing("jpn") == tmp_path / "mine.stylepack"  # the user's own first
 
 
 def test_wear_is_a_matter_of_the_seed_alone() -> None:

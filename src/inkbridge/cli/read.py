@@ -17,7 +17,7 @@ def read(
     page: Path,
     /,
     *,
-    pack: str = "brush-to-print",
+    pack: str | None = None,
     lang: str | None = None,
     reader: str = "tesseract",
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
@@ -33,6 +33,7 @@ def read(
         A picture of a page of horizontal lines.
     pack
         A pack that paints writing as print: a name from `inkbridge styles` or the path of a .stylepack file.
+        By default one that was made for the language, or brush-to-print.
     lang
         The language as Tesseract names it: jpn, chi_sim, eng, jpn+eng.
     reader
@@ -47,6 +48,7 @@ def read(
         Print JSON with places and confidences instead of text.
     """
     from inkbridge.cli.beside import beside
+    from inkbridge.catalogue import pack_for_writing
     from inkbridge.errors import ConfigError, DataError
     from inkbridge.images import Picture, check_writable_name, read_picture, write_picture
     from inkbridge.pack import load
@@ -62,6 +64,7 @@ def read(
         raise ConfigError("--truth is what --compare counts errors against; add --compare.")
     wanted = read_texts(truth) if truth is not None else None
     asked = recogniser(reader, lang)
+    pack = pack or str((lang and pack_for_writing(lang)) or "brush-to-print")
     loaded = load(pack)
     picture = read_picture(page)
     if lang is not None and not set(lang.split("+")) & set(loaded.languages):

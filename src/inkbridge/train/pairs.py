@@ -85,10 +85,10 @@ def _pairs(content_dir: Path, style_dir: Path, left_out: list[str]) -> Iterator[
                 left_out.append(str(error))
                 continue
             half = rgb.shape[1] // 2
-            yield file.stem, np.ascontiguousarray(rgb[:, :half]), np.ascontiguousarray(rgb[:, -half:])
+            yield _name(file, content_dir), np.ascontiguousarray(rgb[:, :half]), np.ascontiguousarray(rgb[:, -half:])
         return
     contents, styles = (
-        {file.stem: file for file in find_pictures(side)} for side in (content_dir, style_dir)
+        {_name(file, side): file for file in find_pictures(side)} for side in (content_dir, style_dir)
     )
     for name in sorted({*contents, *styles}):
         if name not in contents or name not in styles:
@@ -99,3 +99,8 @@ def _pairs(content_dir: Path, style_dir: Path, left_out: list[str]) -> Iterator[
             yield name, read_picture(contents[name]).rgb, read_picture(styles[name]).rgb
         except DataError as error:
             left_out.append(str(error))
+
+
+def _name(file: Path, folder: Path) -> str:
+    """The same for both pictures of a pair, and for no two pictures of a folder unless their endings differ."""
+    return "__".join(file.relative_to(folder).with_suffix("").parts)

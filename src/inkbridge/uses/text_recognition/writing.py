@@ -126,14 +126,15 @@ def draw_line(text: str, hand: Hand, plain: Hand, rng: np.random.Generator, wear
 
 
 class LinePairs:
-    """A random text in a random hand, worn and on paper, and the same in clean print: as many as wanted."""
+    """A random text in the hand of a random font that can write it, worn and on paper, and the same in clean
+    print: as many as wanted."""
 
     def __init__(self, texts: Sequence[str], hands: Sequence[Hand], plain: Hand, seed: int = 0) -> None:
         """Raises DataError when no hand can write any of the texts."""
-        possible = {
-            hand: [text for text in texts if hand.writes(text) and plain.writes(text)] for hand in hands
-        }
-        self._able = [(hand, able) for hand, able in possible.items() if able]
+        printable = [text for text in texts if plain.writes(text)]
+        possible = [(text, [hand for hand in hands if hand.writes(text)]) for text in printable]
+        # Text first: languages then come as often as their lines do, whatever the number of their fonts.
+        self._able = [(text, able) for text, able in possible if able]
         self._plain, self._seed = plain, seed
         if not self._able:
             raise DataError(
@@ -146,8 +147,8 @@ class LinePairs:
     def draw(self, at: int) -> tuple[RGB, RGB]:
         """The pair of a number, hand and print, each LINE_HEIGHT x W x 3."""
         rng = np.random.default_rng([self._seed, at])
-        hand, texts = self._able[rng.integers(len(self._able))]
-        pair = draw_pair(texts[rng.integers(len(texts))], hand, self._plain, rng)
+        text, hands = self._able[rng.integers(len(self._able))]
+        pair = draw_pair(text, hands[rng.integers(len(hands))], self._plain, rng)
         return reduced(worn(pair.hand, rng)), reduced(paint(pair.printed, *PRINT))
 
 
