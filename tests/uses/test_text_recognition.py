@@ -15,16 +15,20 @@ from inkbridge.cli.hands import hands
 from inkbridge.cli.read import read
 from inkbridge.errors import ConfigError, DataError
 from inkbridge.images import RGB, read_picture
+from inkbridge.metrics.text import character_errors
 from inkbridge.pack import StylePack
 from inkbridge.pack_format import write_pack
 from inkbridge.uses.text_recognition.classical import METHODS
-from inkbridge.uses.text_recognition.page import cut_line, find_lines, paste_line
+from inkbridge.uses.text_recognition.columns import as_line, find_characters, paste_column
+from inkbridge.uses.text_recognition.page import cut_line, find_lines, flat, paste_line
 from inkbridge.uses.text_recognition.reading import LineReadings, distance_from, read_lines, read_page
 from inkbridge.uses.text_recognition.recogniser import Reading, Tesseract, recogniser
 from inkbridge.uses.text_recognition.wear import thickened, worn
 from inkbridge.uses.text_recognition.writing import EM, LINE_HEIGHT, Hand, LinePairs, draw_pair
 
 FONTS = Path("/usr/share/fonts/truetype/dejavu")
+MINCHO = Path("/usr/share/fonts/opentype/ipafont-mincho/ipam.ttf")
+BRUSH = Path("/usr/share/fonts/truetype/kouzan-mouhitsu/kouzan-mouhitsu.ttf")
 SERIF, SANS = FONTS / "DejaVuSerif.ttf", FONTS / "DejaVuSans.ttf"
 TEXTS = ["The quick brown fox", "jumps over the lazy dog", "while nobody looks on"]
 
@@ -79,9 +83,64 @@ def test_a_large_page_is_searched_at_a_smaller_size() -> None:
         )
 
 
-def test_writing_in_columns_is_told() -> None:
-    rgb, _ = page_of([text.upper() for text in TEXTS] * 3)
-    assert find_lines(np.ascontiguousarray(np.rot90(rgb))).columns
+COLUMNS = ["古池や蛙飛びこむ水の音", "閑さや岩にしみ入る蝉の声", "夏草や兵どもが夢の跡"]
+
+
+def page_of_columns(texts: list[str], font: Path, lean: float = 0.0) -> RGB:
+    """Columns from right to left of characters 40 pixels large."""
+    image = Image.new("L", (75 * len(texts) + 100, 44 * max(map(len, texts)) + 120), 255)
+    for column, text in enumerate(texts):
+        for row, char in enumerate(text):
+            place = image.width - 80 - 75 * column, 80 + 44 * row
+            ImageDraw.Draw(image).text(place, char, 0, ImageFont.truetype(str(font), 40), anchor="mm")
+    turned = image.rotate(lean, Image.Resampling.BICUBIC, fillcolor=255)
+    return np.repeat(np.asarray(turned)[..., None], 3, -1)
+
+
+@pytest.mark.parametrize("lean", [0.0, 1.5, -1.5])
+def test_columns_are_read_from_right_to_left(lean: float) -> None:
+    rgb = page_of_columns(COLUMNS, MINCHO, lean)
+    page = read_page(rgb, Tesseract("jpn"), inverting(), "page.png")
+    assert "page.png is read in columns, from right to left." in page.notes[0]
+    errors = [character_errors(line.raw.text, text) for line, text in zip(page.lines, COLUMNS, strict=True)]
+    assert sum(wrong for wrong, _ in errors) <= 3
+    assert [box.left for box in page.boxes] == sorted((box.left for box in page.boxes), reverse=True)
+    assert page.picture.shape == rgb.shape
+
+
+def test_a_brush_column_is_cut_between_its_characters() -> None:
+    rgb = page_of_columns(COLUMNS, BRUSH)
+    found = find_lines(rgb)
+    assert found.columns
+    for column, text in zip(find_characters(flat(rgb), found.boxes), COLUMNS, strict=True):
+        middles = [(cell.top + cell.bottom) / 2 for cell in column.cells]
+        assert np.abs(np.subtract(middles, [80 + 44 * row for row in range(len(text))])).max() < 15
+
+
+def test_a_column_goes_back_where_it_was() -> None:
+    rgb = page_of_columns(COLUMNS, MINCHO)
+    page, grey = np.full_like(rgb, 255), flat(rgb)
+    for column in find_characters(grey, find_lines(rgb).boxes):
+        line = as_line(grey, column)
+        assert line.shape == (LINE_HEIGHT, EM * (len(column.cells) + 1), 3)
+        paste_column(page, column, line)
+    assert distance_from(page, rgb) < 0.2
+    assert all(
+        distance_from(np.roll(page, by, (0, 1)), rgb) > 0.35 for by in ((2, 0), (0, 2), (-2, 0), (0, -2))
+    )
+
+
+def test_lines_and_columns_are_told_apart() -> None:
+    assert find_lines(page_of_columns(COLUMNS[:1], MINCHO)).columns
+    assert find_lines(np.ascontiguousarray(np.rot90(page_of_columns(COLUMNS, MINCHO)))).columns is False
+    assert not find_lines(page_of(TEXTS)[0]).columns
+    assert not find_lines(page_of(TEXTS[:1])[0]).columns
+    upright = np.ascontiguousarray(np.rot90(page_of([text.upper() for text in TEXTS] * 3)[0]))
+    assert find_lines(upright).columns
+    assert not find_lines(upright, "lines").columns
+    assert find_lines(page_of(TEXTS)[0], "columns").columns
+    with pytest.raises(ConfigError, match="must be auto, lines, columns"):
+        read_page(upright, Tesseract("eng"), inverting(), direction="up")
 
 
 def test_an_empty_page_has_no_lines() -> None:

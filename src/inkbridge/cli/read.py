@@ -20,6 +20,7 @@ def read(
     pack: str | None = None,
     lang: str | None = None,
     reader: str = "tesseract",
+    direction: str = "auto",
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     compare: Annotated[bool, Parameter(negative=())] = False,
     truth: Path | None = None,
@@ -30,7 +31,7 @@ def read(
     Parameters
     ----------
     page
-        A picture of a page of horizontal lines.
+        A picture of a page: lines, or columns from right to left.
     pack
         A pack that paints writing as print: a name from `inkbridge styles` or the path of a .stylepack file.
         By default one that was made for the language, or brush-to-print.
@@ -38,6 +39,8 @@ def read(
         The language as Tesseract names it: jpn, chi_sim, eng, jpn+eng.
     reader
         tesseract, or rapidocr, which knows Chinese, Japanese and Latin writing without being told.
+    direction
+        auto, or lines or columns where that is known.
     out
         The picture to write: the page, and the same with its lines as the recogniser saw them.
     compare
@@ -47,8 +50,8 @@ def read(
     json
         Print JSON with places and confidences instead of text.
     """
-    from inkbridge.cli.beside import beside
     from inkbridge.catalogue import pack_for_writing
+    from inkbridge.cli.beside import beside
     from inkbridge.errors import ConfigError, DataError
     from inkbridge.images import Picture, check_writable_name, read_picture, write_picture
     from inkbridge.pack import load
@@ -70,7 +73,7 @@ def read(
     if lang is not None and not set(lang.split("+")) & set(loaded.languages):
         known = f"was made for {', '.join(loaded.languages)}" if loaded.languages else "names no language"
         print(f"Pack '{pack}' {known}: of {lang}, what it paints may say something else.", file=sys.stderr)
-    found = read_page(picture.rgb, asked, loaded, str(page), classical=compare)
+    found = read_page(picture.rgb, asked, loaded, str(page), compare, direction)
     for note in found.notes:
         print(note, file=sys.stderr)
     if wanted is not None and len(wanted) != len(found.lines):

@@ -85,7 +85,11 @@ def _pairs(content_dir: Path, style_dir: Path, left_out: list[str]) -> Iterator[
                 left_out.append(str(error))
                 continue
             half = rgb.shape[1] // 2
-            yield _name(file, content_dir), np.ascontiguousarray(rgb[:, :half]), np.ascontiguousarray(rgb[:, -half:])
+            yield (
+                _name(file, content_dir),
+                np.ascontiguousarray(rgb[:, :half]),
+                np.ascontiguousarray(rgb[:, -half:]),
+            )
         return
     contents, styles = (
         {_name(file, side): file for file in find_pictures(side)} for side in (content_dir, style_dir)
@@ -102,5 +106,5 @@ def _pairs(content_dir: Path, style_dir: Path, left_out: list[str]) -> Iterator[
 
 
 def _name(file: Path, folder: Path) -> str:
-    """The same for both pictures of a pair, and for no two pictures of a folder unless their endings differ."""
+    """The same for both pictures of a pair, and for files that differ in nothing but their endings."""
     return "__".join(file.relative_to(folder).with_suffix("").parts)

@@ -1,7 +1,8 @@
 """Where the lines of a page are, by its ink alone.
 
 Paper is what is lightest in the neighbourhood, ink what is clearly darker (Otsu 1979). Rows of ink are lines;
-wide gaps within a row part two lines. Written for pages of horizontal lines without pictures among them.
+wide gaps within a row part two lines. Columns are the rows of the page lying on its side. Written for pages
+without pictures among their lines.
 """
 
 from __future__ import annotations
@@ -25,11 +26,17 @@ GRAIN = 1.5
 """The grain of paper is smoothed away over so many pixels where lines are looked for."""
 INK_OF_EM = 0.9
 """Height of the ink of a line, as a share of its character size."""
-COLUMNS_CLEARER = 1.6
+COLUMNS_CLEARER = 1.18
 """A page whose columns are parted so many times more clearly than its rows is written in columns."""
+STRIPS = 3
+"""How clearly is judged in so many parts of the page: over the whole of it slanted lines run into another."""
+SLENDER = 2.5
+"""Columns are at least so many times taller than wide."""
+DIRECTIONS = "auto", "lines", "columns"
 
 Grey = npt.NDArray[np.float32]
 """H x W; share of the paper's light, 0 to 1."""
+_Sides = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -44,11 +51,11 @@ class Box:
 
 @dataclass
 class Lines:
-    """What was found on a page, from top to bottom."""
+    """What was found on a page: lines from top to bottom or columns from right to left."""
 
     boxes: list[Box]
     columns: bool
-    """The page looks as if written in columns from top to bottom; its boxes are then of little use."""
+    """The page looks as if written in columns."""
 
 
 def flat(rgb: RGB) -> Grey:
@@ -81,8 +88,8 @@ def ink_threshold(grey: Grey) -> float | None:
     return float(edges[at + 1])
 
 
-def find_lines(rgb: RGB) -> Lines:
-    """The lines of a page; none on an empty one."""
+def find_lines(rgb: RGB, direction: str = "auto") -> Lines:
+    """The lines or columns of a page; none on an empty one. `direction` is one of DIRECTIONS."""
     share = min((WORKING_PIXELS / (rgb.shape[0] * rgb.shape[1])) ** 0.5, 1.0)
     if share < 1.0:
         size = max(round(rgb.shape[1] * share), 1), max(round(rgb.shape[0] * share), 1)
@@ -92,20 +99,47 @@ def find_lines(rgb: RGB) -> Lines:
     if threshold is None:
         return Lines([], False)
     ink = grey < threshold
-    rows = _runs(ink.sum(1))
+    boxes = _boxes(ink)
+    # From the right: the rows of the page turned by a quarter, and back again.
+    turned = _boxes(np.rot90(ink))
+    upright = [
+        (ink.shape[1] - bottom, left, ink.shape[1] - top, right) for left, top, right, bottom in turned
+    ]
+    columns = direction == "columns" or (direction == "auto" and _in_columns(ink, boxes, upright))
+    found = upright if columns else boxes
+    return Lines([Box(*(round(side / share) for side in box)) for box in found], columns)
+
+
+def _in_columns(ink: npt.NDArray[np.bool_], rows: list[_Sides], columns: list[_Sides]) -> bool:
+    """Whether a page is written in columns, of what its rows or its columns would be."""
+    if not rows or not columns:
+        return False
+    tall = float(np.median([bottom - top for _, top, _, bottom in rows]))
+    # A single column has no other beside it: each of its rows is one character.
+    if len(rows) >= SLENDER and all(right - left < 1.6 * tall for left, _, right, _ in rows):
+        return len(columns) == 1
+    slender = float(np.median([(bottom - top) / (right - left) for left, top, right, bottom in columns]))
+    return slender >= SLENDER and _clear(ink) > COLUMNS_CLEARER * _clear(ink.T)
+
+
+def _clear(ink: npt.NDArray[np.bool_]) -> float:
+    """How clearly columns are parted."""
+    inside = np.flatnonzero(ink.any(1))
+    strips = np.array_split(ink[inside[0] : inside[-1] + 1], STRIPS)
+    return float(np.mean([_evenness(strip.sum(0)) for strip in strips if strip.any()]))
+
+
+def _boxes(ink: npt.NDArray[np.bool_]) -> list[_Sides]:
+    """Left, top, right and bottom of the rows of ink, parted at wide gaps."""
     boxes = []
-    for top, bottom in rows:
+    for top, bottom in _runs(ink.sum(1)) if ink.any() else []:
         height = bottom - top
         for left, right in _joined(_spans(ink[top:bottom].sum(0)), 1.5 * height):
             inside = np.flatnonzero(ink[top:bottom, left:right].any(1))
-            boxes.append((left, top + inside[0], right, top + inside[-1] + 1))
+            boxes.append((left, int(top + inside[0]), right, int(top + inside[-1] + 1)))
     tall = float(np.median([bottom - top for _, top, _, bottom in boxes])) if boxes else 0.0
     # Specks of dust and rules are no lines.
-    kept = [box for box in boxes if box[3] - box[1] >= max(0.35 * tall, 6) and box[2] - box[0] >= 0.3 * tall]
-    return Lines(
-        [Box(*(round(side / share) for side in box)) for box in kept],
-        len(rows) > 0 and _evenness(ink.sum(0)) > COLUMNS_CLEARER * _evenness(ink.sum(1)),
-    )
+    return [box for box in boxes if box[3] - box[1] >= max(0.35 * tall, 6) and box[2] - box[0] >= 0.3 * tall]
 
 
 def cut_line(rgb: RGB, box: Box) -> RGB:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inkbridge.errors import DataError
+from inkbridge.errors import ConfigError, DataError
 from inkbridge.images import RGB
 from inkbridge.pack import StylePack
 from inkbridge.uses.text_recognition.classical import METHODS
-from inkbridge.uses.text_recognition.page import Box, cut_line, find_lines, flat, paste_line
+from inkbridge.uses.text_recognition.columns import as_line, find_characters, paste_column
+from inkbridge.uses.text_recognition.page import DIRECTIONS, Box, cut_line, find_lines, flat, paste_line
 from inkbridge.uses.text_recognition.recogniser import Reading, Recogniser
 
 SURER = 0.05
@@ -92,24 +93,42 @@ class Page:
 
 
 def read_page(
-    rgb: RGB, recogniser: Recogniser, pack: StylePack, name: str = "The page", classical: bool = False
+    rgb: RGB,
+    recogniser: Recogniser,
+    pack: StylePack,
+    name: str = "The page",
+    classical: bool = False,
+    direction: str = "auto",
 ) -> Page:
-    """Find the lines of a page (H x W x 3 uint8) and read them; `name` is used in messages only.
+    """Find the lines or columns of a page (H x W x 3 uint8) and read them; `name` is used in messages only.
 
-    Raises DataError when there are none.
+    `direction` is one of page.DIRECTIONS. Raises DataError when there are none, ConfigError for another
+    direction.
     """
-    found = find_lines(rgb)
+    if direction not in DIRECTIONS:
+        raise ConfigError(f"direction {direction} cannot be used: it must be {', '.join(DIRECTIONS)}.")
+    found = find_lines(rgb, direction)
     if not found.boxes:
         raise DataError(f"{name}: no text found; the page is empty, or its ink is too faint.")
-    lines = read_lines([cut_line(rgb, box) for box in found.boxes], recogniser, pack, classical)
-    notes = []
+    notes, columns = [], []
     if found.columns:
         notes.append(
-            f"{name} seems to be written in columns; only horizontal lines are read. Turn or cut it."
+            f"{name} is read in columns, from right to left. For lines on their side turn it; for lines that "
+            "look like columns there is --direction lines."
         )
+        grey = flat(rgb)
+        columns = find_characters(grey, found.boxes)
+        pictures = [as_line(grey, column) for column in columns]
+    else:
+        pictures = [cut_line(rgb, box) for box in found.boxes]
+    lines = read_lines(pictures, recogniser, pack, classical)
     distance = float(np.mean([line.distance for line in lines]))
     page = rgb.copy()
-    for box, line in zip(found.boxes, lines, strict=True):
-        if line.gated is line.normalised:
+    for at, (box, line) in enumerate(zip(found.boxes, lines, strict=True)):
+        if line.gated is not line.normalised:
+            continue
+        if columns:
+            paste_column(page, columns[at], line.picture)
+        else:
             paste_line(page, box, line.picture)
     return Page(found.boxes, lines, distance, page, notes)

@@ -131,8 +131,16 @@ class LinePairs:
 
     def __init__(self, texts: Sequence[str], hands: Sequence[Hand], plain: Hand, seed: int = 0) -> None:
         """Raises DataError when no hand can write any of the texts."""
-        printable = [text for text in texts if plain.writes(text)]
-        possible = [(text, [hand for hand in hands if hand.writes(text)]) for text in printable]
+        needed = [frozenset(char for char in text if not char.isspace()) for text in texts]
+        known = {
+            hand: {char for char in frozenset().union(*needed) if hand.writes(char)}
+            for hand in [plain, *hands]
+        }
+        possible = [
+            (text, [hand for hand in hands if characters <= known[hand]])
+            for text, characters in zip(texts, needed, strict=True)
+            if characters <= known[plain]
+        ]
         # Text first: languages then come as often as their lines do, whatever the number of their fonts.
         self._able = [(text, able) for text, able in possible if able]
         self._plain, self._seed = plain, seed
