@@ -97,7 +97,7 @@ def page_of_columns(texts: list[str], font: Path, lean: float = 0.0) -> RGB:
     return np.repeat(np.asarray(turned)[..., None], 3, -1)
 
 
-@pytest.mark.parametrize("lean", [0.0, 1.5, -1.5])
+@pytest.mark.parametrize("lean", [0.0, 1.5, -4.0])
 def test_columns_are_read_from_right_to_left(lean: float) -> None:
     rgb = page_of_columns(COLUMNS, MINCHO, lean)
     page = read_page(rgb, Tesseract("jpn"), inverting(), "page.png")
@@ -106,6 +106,10 @@ def test_columns_are_read_from_right_to_left(lean: float) -> None:
     assert sum(wrong for wrong, _ in errors) <= 3
     assert [box.left for box in page.boxes] == sorted((box.left for box in page.boxes), reverse=True)
     assert page.picture.shape == rgb.shape
+    outside = rgb.copy()
+    for box in page.boxes:
+        outside[box.top : box.bottom, box.left : box.right] = 255
+    assert (outside < 128).sum() < 0.02 * (rgb < 128).sum()
 
 
 def test_a_brush_column_is_cut_between_its_characters() -> None:

@@ -12,7 +12,15 @@ from inkbridge.images import RGB
 from inkbridge.pack import StylePack
 from inkbridge.uses.text_recognition.classical import METHODS
 from inkbridge.uses.text_recognition.columns import as_line, find_characters, paste_column
-from inkbridge.uses.text_recognition.page import DIRECTIONS, Box, cut_line, find_lines, flat, paste_line
+from inkbridge.uses.text_recognition.page import (
+    DIRECTIONS,
+    Box,
+    cut_line,
+    find_lines,
+    flat,
+    paste_line,
+    upright,
+)
 from inkbridge.uses.text_recognition.recogniser import Reading, Recogniser
 
 SURER = 0.05
@@ -110,20 +118,21 @@ def read_page(
     found = find_lines(rgb, direction)
     if not found.boxes:
         raise DataError(f"{name}: no text found; the page is empty, or its ink is too faint.")
-    notes, columns = [], []
+    notes, columns, standing = [], [], rgb
     if found.columns:
         notes.append(
             f"{name} is read in columns, from right to left. For lines on their side turn it; for lines that "
             "look like columns there is --direction lines."
         )
-        grey = flat(rgb)
+        standing = upright(rgb, found.lean)
+        grey = flat(standing)
         columns = find_characters(grey, found.boxes)
         pictures = [as_line(grey, column) for column in columns]
     else:
         pictures = [cut_line(rgb, box) for box in found.boxes]
     lines = read_lines(pictures, recogniser, pack, classical)
     distance = float(np.mean([line.distance for line in lines]))
-    page = rgb.copy()
+    page = standing.copy()
     for at, (box, line) in enumerate(zip(found.boxes, lines, strict=True)):
         if line.gated is not line.normalised:
             continue
@@ -131,4 +140,12 @@ def read_page(
             paste_column(page, columns[at], line.picture)
         else:
             paste_line(page, box, line.picture)
-    return Page(found.boxes, lines, distance, page, notes)
+    boxes = [_leaning(box, found.lean, *rgb.shape[:2]) for box in found.boxes]
+    return Page(boxes, lines, distance, upright(page, -found.lean), notes)
+
+
+def _leaning(box: Box, lean: float, height: int, width: int) -> Box:
+    """The box of a column on the page as it leans."""
+    ends = [round(lean * (row - (height - 1) / 2)) for row in (box.top, box.bottom)]
+    left, right = max(box.left + min(ends), 0), min(box.right + max(ends), width)
+    return Box(left, box.top, right, box.bottom)
