@@ -18,6 +18,9 @@ from inkbridge.images import RGB, read_picture
 from inkbridge.metrics.text import character_errors
 from inkbridge.pack import StylePack
 from inkbridge.pack_format import write_pack
+from inkbridge.train.budget import Budget
+from inkbridge.train.config import load_config
+from inkbridge.train.loop import train
 from inkbridge.uses.text_recognition.classical import METHODS
 from inkbridge.uses.text_recognition.columns import as_line, find_characters, paste_column
 from inkbridge.uses.text_recognition.page import cut_line, find_lines, flat, paste_line
@@ -347,6 +350,21 @@ def test_hands_draws_pairs_that_can_be_trained_on(tmp_path: Path) -> None:
         hand, plain = (read_picture(out / side / name).rgb for side in ("hand", "print"))
         assert hand.shape == plain.shape
         assert len(hand) == LINE_HEIGHT
+
+
+def test_samples_show_lines_as_they_are(tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("\n".join(TEXTS))
+    hands([SERIF], plain=SANS, text=tmp_path / "text.txt", out=tmp_path / "pairs", pairs=40)
+    config = load_config(
+        None, ["recipe=paired", "data.crop=48", "batch=2", "data.hold_back=0.15", "sample_every=4"]
+    )
+    train(tmp_path / "pairs/hand", tmp_path / "pairs/print", tmp_path / "run", config, Budget(images=4))
+    held_back = json.loads((tmp_path / "run/cache/content.json").read_text())["held_back"]
+    with Image.open(sorted((tmp_path / "run/samples").glob("*.jpg"))[-1]) as sheet:
+        shown = np.asarray(sheet).astype(int)
+    first = read_picture(held_back[0]).rgb[:, :768]
+    assert np.abs(shown[: len(first), : first.shape[1]] - first).mean() < 4
+    assert shown.shape[0] == 6 * (2 * (LINE_HEIGHT + 6) + 6)
 
 
 def test_hands_goes_on_where_it_was(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from inkbridge.train.passes import Passes
 from inkbridge.train.processes import Processes, joined
 from inkbridge.train.recipe import Recipe
 from inkbridge.train.run_folder import RunFolder
-from inkbridge.train.samples import choose_unseen, write_samples
+from inkbridge.train.samples import choose_shown, write_samples
 from inkbridge.train.settle import check_sides, load_sides, settle_config, settle_pace, sources, tell_data
 from inkbridge.train.stopping import stop_requests
 from inkbridge.train.updates import Updates
@@ -140,7 +140,7 @@ class _Loop:
         self.styles, self.done, self.leader = styles, done, leader
         self.moments, self.health, self.say = moments, health, say
         self.stands_still = moments is not None and moments.stands_still(done.images_seen)
-        self.sample_contents = choose_unseen(content)
+        self.sample_contents = choose_shown(content)
         self.started_at, self.started_seconds = done.images_seen, done.seconds
 
     def run_all(self, report: Callable[[Report], None]) -> bool:

@@ -1,6 +1,6 @@
 """The grid of pictures written during training: content | result | nearest style picture.
 
-Of recipe `repair`: damaged | repaired | sound.
+Of recipe `repair`: damaged | repaired | sound. Of lines of writing: each above its result.
 """
 
 from __future__ import annotations
@@ -19,12 +19,25 @@ from inkbridge.train.recipe import Recipe
 
 SIDE = 256
 GAP = 6
+LOW = SIDE // 2, 3.0
+"""Pictures lower than so many pixels and so many times as long are lines of writing, shown as they are."""
+LONGEST = 768
+"""Pixels that are shown of a line."""
 
 
 def choose_unseen(pictures: PictureSet, num: int = 6) -> list[RGB]:
     """Square pictures that training never sees, if enough were held back; else ones that it sees."""
     chosen = [read_picture(path).rgb for path in pictures.held_back[:num]]
     return [square(picture) for picture in chosen] if len(chosen) >= min(num, 4) else choose(pictures, num)
+
+
+def choose_shown(pictures: PictureSet) -> list[RGB]:
+    """What samples are made of: squares as `choose_unseen` has them, or lines at their own size."""
+    lines = [read_picture(path).rgb for path in pictures.held_back[:6]]
+    height, longer = LOW
+    if len(lines) < 4 or any(len(line) > height or line.shape[1] < longer * len(line) for line in lines):
+        return choose_unseen(pictures)
+    return [line[:, :LONGEST] for line in lines]
 
 
 def choose(pictures: PictureSet, num: int) -> list[RGB]:
@@ -37,9 +50,12 @@ def write_samples(path: Path, recipe: Recipe, contents: list[RGB], styles: list[
     """Stylise the contents with the averaged generator and write the grid.
 
     One style: content | result | nearest style picture, two triples a row. Several: a column for each
-    style, contents at the left, and at the top a picture of the style.
+    style, contents at the left, and at the top a picture of the style. Lines of writing: each above its
+    results.
     """
-    if len(styles) == 1:
+    if any(content.shape[:2] != (SIDE, SIDE) for content in contents):
+        sheet = _lines(recipe, contents, len(styles))
+    elif len(styles) == 1:
         sheet = _one_style(recipe, contents, styles[0])
     else:
         sheet = _many_styles(recipe, contents[:4], styles)
@@ -62,13 +78,27 @@ def _many_styles(recipe: Recipe, contents: list[RGB], styles: list[PictureSet]) 
 
 
 def painted(recipe: Recipe, content: RGB, style: int) -> RGB:
-    """A picture of SIDE x SIDE in a style, by the averaged generator."""
+    """A picture, of sides that the generator can halve, in a style, by the averaged generator."""
     codes = recipe.generator_ema.styles
     with torch.no_grad():
         image = torch.from_numpy(to_network(content)).to(codes.device)
         grain = draw_grain(image, torch.Generator().manual_seed(0))
         result = recipe.generator_ema(image, codes[style : style + 1], grain)
     return from_network(result[0].float().cpu().numpy())
+
+
+def _lines(recipe: Recipe, contents: list[RGB], num_styles: int) -> RGB:
+    width = max(content.shape[1] for content in contents)
+    multiple, rows = recipe.generator_ema.multiple, []
+    for i, content in enumerate(contents):
+        height, length = content.shape[:2]
+        given = recipe.given(content, i)
+        padded = np.pad(given, ((0, -height % multiple), (0, -length % multiple), (0, 0)), "edge")
+        results = (painted(recipe, padded, style)[:height, :length] for style in range(num_styles))
+        for row in [given, *results]:
+            rows.append(np.pad(row, ((0, GAP), (0, width - length), (0, 0)), constant_values=255))
+        rows.append(np.full((GAP, width, 3), 255, np.uint8))
+    return np.concatenate(rows)
 
 
 def _one_style(recipe: Recipe, contents: list[RGB], style: PictureSet) -> RGB:
