@@ -4,10 +4,10 @@
     python scripts/writing_to_print.py latin WORK
 
 `han` makes the bundled pack brush-to-print, of Japanese and Chinese hands; `latin` pen-to-print, of
-blackletter, secretary and running hands. Every step leaves its result in the folder WORK and is not done
-again; stopped, the same command goes on. Needs the extras [train], [ocr] and [rapidocr], Debian packages that
-are named where they are missing, and, for most of the fonts, the program npm. All fonts are under free
-licences and none is copied into a pack.
+blackletter, secretary and running hands, which is not bundled. Every step leaves its result in the folder
+WORK and is not done again; stopped, the same command goes on. Needs the extras [train], [ocr] and [rapidocr],
+Debian packages that are named where they are missing, and, for most of the fonts, the program npm. All fonts
+are under free licences and none is copied into a pack.
 """
 
 from __future__ import annotations
@@ -289,7 +289,8 @@ def main() -> None:
             script.data,
         )
         languages = [part for language in script.languages for part in ("--language", language)]
-        inkbridge("export", work / "run", "--last", "-o", pack, *told, *languages)
+        kept = ("--keep", 0.5) if arguments.start else ()
+        inkbridge("export", work / "run", "--last", "-o", pack, *told, *languages, *kept)
     draw_sheet(work, pack, script, fonts)
     for reader in ("tesseract", "rapidocr"):
         for file, (language, tests) in script.tests.items():

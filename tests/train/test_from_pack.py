@@ -87,6 +87,35 @@ def test_one_style_can_start_from_a_pack_of_many(pack, folders, tmp_path):
     assert np.abs(led.astype(int) - on.apply(picture)).mean() < 3
 
 
+def test_a_share_of_the_pack_is_kept(folders, tmp_path):
+    settings = ["data.crop=48", "data.minimum=3", "sample_every=1000000", "optimizer.generator_lr=0.05"]
+    for name, start in (("first", {}), ("second", {"start_from": str(tmp_path / "first.stylepack")})):
+        told = [*settings, *(f"{key}={value}" for key, value in start.items())]
+        config = load_config(None, told, "cut")
+        assert train(folders / "content", folders / "ink", tmp_path / name, config, Budget(images=8))
+        export_run(tmp_path / name, tmp_path / f"{name}.stylepack", last=True)
+    picture = made_picture(96, 128, 99)
+    before, after = (
+        inkbridge.load(tmp_path / f"{name}.stylepack").apply(picture).astype(int)
+        for name in ("first", "second")
+    )
+    apart = np.abs(before - after).mean()
+
+    def kept(share):
+        info = export_run(tmp_path / "second", tmp_path / "kept.stylepack", last=True, keep=share)
+        assert info.provenance["kept"] == {str(tmp_path / "first.stylepack"): share}
+        return inkbridge.load(tmp_path / "kept.stylepack").apply(picture).astype(int)
+
+    assert np.abs(kept(0.999) - before).mean() < 0.05 * apart
+    assert np.abs(kept(0.001) - after).mean() < 0.05 * apart
+    middle = kept(0.5)
+    assert min(np.abs(middle - side).mean() for side in (before, after)) > 0.1 * apart
+    for run, share in (("first", 0.5), ("second", 1.0)):
+        with pytest.raises(ConfigError, match=r"keep (is for runs|= 1 cannot be used)"):
+            export_run(tmp_path / run, tmp_path / "no.stylepack", keep=share)
+    assert not (tmp_path / "no.stylepack").exists()
+
+
 def test_a_bundled_pack_can_be_started_from_by_name(folders, tmp_path):
     """With the default sizes of the networks."""
     small = ["data.crop=48", "data.minimum=3", "sample_every=1000000"]

@@ -5,11 +5,12 @@ import pytest
 import torch
 
 from inkbridge.engine import Engine
-from inkbridge.train.export import compare, to_onnx
+from inkbridge.train.export import to_onnx
 from inkbridge.train.networks import DISCRIMINATORS, GENERATORS, make_discriminator, make_generator
 from inkbridge.train.networks.discriminator import DiscriminatorConfig
 from inkbridge.train.networks.generator import GeneratorConfig
 from inkbridge.train.networks.instance_norm import InstanceNorm
+from inkbridge.train.onnx_file import compare
 from inkbridge.train.recipe import place
 
 

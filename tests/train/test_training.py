@@ -23,9 +23,10 @@ from inkbridge.tiling import grain
 from inkbridge.train import loop
 from inkbridge.train.budget import Budget
 from inkbridge.train.config import load_config
-from inkbridge.train.export import compare, export_run, to_onnx
+from inkbridge.train.export import export_run, to_onnx
 from inkbridge.train.loop import train
 from inkbridge.train.networks.generator import Generator, GeneratorConfig
+from inkbridge.train.onnx_file import compare
 
 
 def state(run: Path) -> dict:

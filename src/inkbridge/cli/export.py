@@ -22,6 +22,7 @@ def export(
     data: str = "",
     language: list[str] | None = None,
     last: Annotated[bool, Parameter(negative=())] = False,
+    keep: float | None = None,
 ) -> None:
     """Make a style pack of a training run. Of a style with several looks it takes the one painted best.
 
@@ -43,6 +44,8 @@ def export(
         A language whose writing it paints as print, as Tesseract names it; once for each.
     last
         Take the state of the end of training instead of the best moment that was measured.
+    keep
+        Of a run that started --from a pack: this share of what the pack had is kept, 0.5 for half.
     """
     from inkbridge.cli.progress import bar
     from inkbridge.errors import MissingExtraError
@@ -69,6 +72,7 @@ def export(
             data=data,
             languages=language or (),
             last=last,
+            keep=keep,
             distance=distance,
             measure=QualityMeter,
             say=said.append,

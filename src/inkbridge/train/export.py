@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
 
 from inkbridge import __version__
-from inkbridge.engine import EncoderEngine, Engine
+from inkbridge.engine import EncoderEngine
 from inkbridge.errors import ConfigError, TrainingError
 from inkbridge.pack import StylePack
 from inkbridge.pack_format import PackFile, PackInfo, SizeRules, StyleEntry, write_pack
@@ -24,13 +23,14 @@ from inkbridge.train.config import TrainConfig, from_dict
 from inkbridge.train.data import cached_pictures
 from inkbridge.train.export_repair import repair_networks
 from inkbridge.train.finer import choose_short_side
+from inkbridge.train.from_pack import keep_of_pack
 from inkbridge.train.looks import Distance, choose_look
 from inkbridge.train.moments import Measure
 from inkbridge.train.networks import AnyGenerator, make_generator
 from inkbridge.train.networks.encoder import StyleEncoder
 from inkbridge.train.networks.published import Published
 from inkbridge.train.networks.repairer import Repairer
-from inkbridge.train.onnx_file import MAX_DIFFERENCE, to_file
+from inkbridge.train.onnx_file import MAX_DIFFERENCE, compare, to_file
 from inkbridge.train.recipes import RECIPES
 from inkbridge.train.recipes.multistyle import MultistyleConfig
 from inkbridge.train.run_folder import RunFolder
@@ -50,6 +50,7 @@ def export_run(
     data: str = "",
     languages: Sequence[str] = (),
     last: bool = False,
+    keep: float | None = None,
     measured: dict[str, Any] | None = None,
     distance: Distance | None = None,
     measure: Measure | None = None,
@@ -60,7 +61,8 @@ def export_run(
 
     Of a run that was measured it is the one of the best moment, unless the `last` is asked for.
     `name` is what people will type (default: from the title); `languages` are those of the writing that it
-    paints as print, as Tesseract names them. With a `distance`, and a style encoder, each
+    paints as print, as Tesseract names them. `keep`: a share of the weights of the pack that the run started
+    from (`from_pack.keep_of_pack`). With a `distance`, and a style encoder, each
     style is by name the look of its pictures that is painted most faithfully (`inkbridge.train.looks`); with
     `measure` small pictures are painted larger where that is better (`inkbridge.train.finer`). `say` tells
     what was chosen, `advance(done, total)` how far that is. Raises TrainingError when the run has no
@@ -79,6 +81,10 @@ def export_run(
     generator = make_generator(config.model.generator, len(names))
     generator.load_state_dict(state["modules"]["generator_ema"])
     generator.eval()
+    if keep is not None:
+        if not config.start_from or "encoder_ema" in state["modules"]:
+            raise ConfigError("keep is for runs that started from a pack (--from) and have no style encoder.")
+        keep_of_pack(generator, config.start_from, keep)
     codes = generator.styles.detach()
     repairs = RECIPES[config.recipe].alone
     encoder = tone = None
@@ -110,6 +116,7 @@ def export_run(
             "training_minutes": round(state["progress"]["seconds"] / 60, 1),
             "parameters": sum(p.numel() for p in generator.parameters()),
             **({"tiles": TILES_DIFFER} if isinstance(generator, Published) else {}),
+            **({"kept": {config.start_from: keep}} if keep is not None else {}),
             "data": data,
             **({"languages": list(languages)} if languages else {}),
         },
@@ -195,30 +202,6 @@ def to_onnx(generator: AnyGenerator) -> bytes:
         "result": {0: "batch", 2: "height", 3: "width"},
     }
     return to_file(generator.frozen(), example, ["image", "style", "grain"], ["result"], shapes)
-
-
-def compare(model: bytes, generator: AnyGenerator, code: Tensor, name: str) -> float:
-    """Largest difference between ONNX Runtime and PyTorch at two sizes and two batch sizes.
-
-    Raises TrainingError when it is above MAX_DIFFERENCE.
-    """
-    engine = Engine(model, name, code.shape[1], generator.multiple)
-    largest = 0.0
-    least = generator.multiple
-    sizes = ((1, 128, 128), (2, 72, max(200, 2 * least)))
-    for num, *sides in sizes:
-        shape = (num, 3, *(-(-side // least) * least for side in sides))
-        image = torch.rand(shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
-        with torch.no_grad():
-            expected = generator(image, code, image[:, :1]).numpy()
-        codes, grain = code.repeat(shape[0], 1).numpy(), image[:, :1].numpy()
-        largest = max(largest, float(np.abs(engine.run(image.numpy(), codes, grain) - expected).max()))
-    if not largest <= MAX_DIFFERENCE:
-        raise TrainingError(
-            f"{name}: the exported generator differs from the trained one by {largest:.2g} "
-            f"(allowed {MAX_DIFFERENCE}); nothing was written."
-        )
-    return largest
 
 
 def _encoder(config: TrainConfig, state: dict[str, Any], name: str) -> tuple[bytes, float]:

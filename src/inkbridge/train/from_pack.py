@@ -17,9 +17,9 @@ from inkbridge.look import Code
 from inkbridge.pack import StylePack
 from inkbridge.pack_format import PackFile, read_pack
 from inkbridge.train.data import PictureSet
-from inkbridge.train.export import compare
 from inkbridge.train.networks.encoder import EncoderConfig, StyleEncoder
 from inkbridge.train.networks.generator import Generator, GeneratorConfig
+from inkbridge.train.onnx_file import compare
 from inkbridge.train.recipe import Recipe
 from inkbridge.train.recipes.multistyle import Multistyle
 
@@ -58,6 +58,26 @@ def start_from(recipe: Recipe, wanted: str, styles: Mapping[str, PictureSet]) ->
                 f"start_from = {wanted}: its networks have another size than this run asks for. Leave the "
                 "settings under generator and encoder as they are by default, or train without it."
             ) from None
+
+
+def keep_of_pack(generator: nn.Module, wanted: str, share: float) -> None:
+    """Give a trained generator back a share of what the pack `wanted`, which its training started from, had:
+    the weighted mean of both weights (Wortsman et al. 2022, "Robust fine-tuning", Eq. 1), in place.
+
+    Between the two lie generators that know the new and have forgotten less of the old. Codes of styles are
+    averaged where there are as many. Raises PackError where the pack is gone, ConfigError for another share.
+    """
+    if not 0.0 < share < 1.0:
+        raise ConfigError(f"keep = {share:g} cannot be used: it must be between 0 and 1.")
+    path, _ = find_pack(wanted)
+    file, state = read_pack(path), generator.state_dict()
+    codes = torch.tensor([style.code for style in file.info.styles])
+    before = generator_of(file, wanted).state_dict() | {"styles": codes}
+    mixed = {
+        name: torch.lerp(after, before[name], share) if before[name].shape == after.shape else after
+        for name, after in state.items()
+    }
+    generator.load_state_dict(mixed)
 
 
 def generator_of(file: PackFile, name: str) -> Generator:

@@ -6,8 +6,13 @@ import tempfile
 import warnings
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+
+from inkbridge.engine import Engine
+from inkbridge.errors import TrainingError
+from inkbridge.train.networks import AnyGenerator
 
 MAX_DIFFERENCE = 1e-3
 """Largest allowed difference between ONNX Runtime and PyTorch, on a range of 2."""
@@ -37,3 +42,27 @@ def to_file(
             do_constant_folding=False,  # parameters keep their names: `adapt` reads them back
         )
         return path.read_bytes()
+
+
+def compare(model: bytes, generator: AnyGenerator, code: Tensor, name: str) -> float:
+    """Largest difference between ONNX Runtime and PyTorch at two sizes and two batch sizes.
+
+    Raises TrainingError when it is above MAX_DIFFERENCE.
+    """
+    engine = Engine(model, name, code.shape[1], generator.multiple)
+    largest = 0.0
+    least = generator.multiple
+    sizes = ((1, 128, 128), (2, 72, max(200, 2 * least)))
+    for num, *sides in sizes:
+        shape = (num, 3, *(-(-side // least) * least for side in sides))
+        image = torch.rand(shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
+        with torch.no_grad():
+            expected = generator(image, code, image[:, :1]).numpy()
+        codes, grain = code.repeat(shape[0], 1).numpy(), image[:, :1].numpy()
+        largest = max(largest, float(np.abs(engine.run(image.numpy(), codes, grain) - expected).max()))
+    if not largest <= MAX_DIFFERENCE:
+        raise TrainingError(
+            f"{name}: the exported generator differs from the trained one by {largest:.2g} "
+            f"(allowed {MAX_DIFFERENCE}); nothing was written."
+        )
+    return largest
