@@ -94,18 +94,19 @@ def as_line(grey: Grey, column: Column) -> RGB:
 
 
 def paste_column(page: RGB, column: Column, line: RGB) -> None:
-    """Put a line as `as_line` gives it back in its column, in place."""
+    """Put a line as `as_line` gives it back in its column, in place: each character as wide as it is in the
+    line, not as it was."""
     for at, cell in enumerate(column.cells):
-        height, width = min(cell.bottom, page.shape[0]) - max(cell.top, 0), cell.right - cell.left
-        reach = round(width * EM / column.em / 2)
-        rise = min(round((cell.bottom - cell.top) * EM / column.em / 2), LINE_HEIGHT // 2)
-        middle = EM * (at + 1)
-        part = line[LINE_HEIGHT // 2 - rise : LINE_HEIGHT // 2 + rise, middle - reach : middle + reach]
-        if height > 0 and part.size:
-            whole = Image.fromarray(np.ascontiguousarray(part)).resize(
-                (width, height), Image.Resampling.LANCZOS
-            )
-            page[max(cell.top, 0) : max(cell.top, 0) + height, cell.left : cell.right] = np.asarray(whole)
+        top, bottom = max(cell.top, 0), min(cell.bottom, len(page))
+        width, middle = round(column.em), (cell.left + cell.right) / 2
+        rise = min(round((bottom - top) * EM / column.em / 2), LINE_HEIGHT // 2)
+        part = line[LINE_HEIGHT // 2 - rise : LINE_HEIGHT // 2 + rise, round(EM * (at + 0.5)) :][:, :EM]
+        if bottom > top and part.size:
+            size = width, bottom - top
+            whole = np.asarray(Image.fromarray(part.copy()).resize(size, Image.Resampling.LANCZOS))
+            left = round(middle - width / 2)
+            inside = slice(max(left, 0), min(left + width, page.shape[1]))
+            page[top:bottom, inside] = whole[:, inside.start - left : inside.stop - left]
 
 
 def _cut(grey: Grey, cell: Box, em: float) -> Grey:
