@@ -23,7 +23,7 @@ from inkbridge.train.config import load_config
 from inkbridge.train.loop import train
 from inkbridge.uses.text_recognition.classical import METHODS
 from inkbridge.uses.text_recognition.columns import as_line, find_characters, paste_column
-from inkbridge.uses.text_recognition.page import cut_line, find_lines, flat, paste_line
+from inkbridge.uses.text_recognition.page import Box, cut_line, find_lines, flat, paste_line
 from inkbridge.uses.text_recognition.reading import LineReadings, distance_from, read_lines, read_page
 from inkbridge.uses.text_recognition.recogniser import Reading, Tesseract, recogniser
 from inkbridge.uses.text_recognition.wear import thickened, worn
@@ -122,6 +122,14 @@ def test_a_brush_column_is_cut_between_its_characters() -> None:
     for column, text in zip(find_characters(flat(rgb), found.boxes), COLUMNS, strict=True):
         middles = [(cell.top + cell.bottom) / 2 for cell in column.cells]
         assert np.abs(np.subtract(middles, [80 + 44 * row for row in range(len(text))])).max() < 15
+
+
+def test_a_column_too_faint_to_cut_is_an_empty_line() -> None:
+    grey = np.ones((300, 60), np.float32)
+    grey[20:280, 10:40] = 0.93
+    (column,) = find_characters(grey, [Box(10, 20, 40, 280)])
+    assert not column.cells
+    assert (as_line(grey, column) == 255).all()
 
 
 def test_a_column_goes_back_where_it_was() -> None:

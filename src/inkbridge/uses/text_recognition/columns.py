@@ -45,10 +45,16 @@ def find_characters(grey: Grey, boxes: list[Box]) -> list[Column]:
     # What leans is wider than its characters: their own size is the better measure, once they are found.
     # Many are smaller than the square that they are written in, which shows in half of them.
     rough = [_characters(grey, box, em) for box in boxes]
-    em = float(np.median([size for _, sizes in rough for size in sizes])) / INK_OF_EM
+    em = _size(rough, 50, em)
     found = [_characters(grey, box, em) for box in boxes]
-    em = float(np.percentile([size for _, sizes in found for size in sizes], 75)) / INK_OF_EM
+    em = _size(found, 75, em)
     return [Column(cells, em) for cells, _ in found]
+
+
+def _size(found: list[tuple[list[Box], list[int]]], percent: float, em: float) -> float:
+    """The size of a character, of what `_characters` found; `em` where ink was too faint to find any."""
+    sizes = [size for _, column in found for size in column]
+    return float(np.percentile(sizes, percent)) / INK_OF_EM if sizes else em
 
 
 def _characters(grey: Grey, box: Box, em: float) -> tuple[list[Box], list[int]]:
