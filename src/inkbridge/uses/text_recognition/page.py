@@ -31,6 +31,8 @@ COLUMNS_CLEARER = 1.1
 """A page whose columns are parted so many times more clearly than its rows is written in columns."""
 LEANS = np.linspace(-0.16, 0.16, 33)
 """Pixels that a column may move aside for each that it goes down."""
+COARSE = 500
+"""Pixels in the short side of a page from which its lean is judged."""
 SLENDER = 2.5
 """Columns are at least so many times taller than wide."""
 DIRECTIONS = "auto", "lines", "columns"
@@ -104,13 +106,16 @@ def find_lines(rgb: RGB, direction: str = "auto") -> Lines:
         return Lines([], False)
     ink = grey < threshold
     boxes = _boxes(ink)
-    lean = _lean(ink)
+    # A lean, and whether columns stand apart, show on a small page as well.
+    step = max(min(ink.shape) // COARSE, 1)
+    coarse = ink[::step, ::step]
+    lean = _lean(coarse)
     # From the right: the rows of the page turned by a quarter, and back again.
     turned = _boxes(np.rot90(upright(ink, lean)))
     standing = [
         (ink.shape[1] - bottom, left, ink.shape[1] - top, right) for left, top, right, bottom in turned
     ]
-    columns = direction == "columns" or (direction == "auto" and _in_columns(ink, lean, boxes, standing))
+    columns = direction == "columns" or (direction == "auto" and _in_columns(coarse, lean, boxes, standing))
     found = [Box(*(round(side / share) for side in box)) for box in (standing if columns else boxes)]
     return Lines(found, columns, lean if columns else 0.0)
 
@@ -133,7 +138,7 @@ def _in_columns(ink: npt.NDArray[np.bool_], lean: float, rows: list[_Sides], col
         return False
     tall = float(np.median([bottom - top for _, top, _, bottom in rows]))
     # A single column has no other beside it: each of its rows is one character.
-    if len(rows) >= SLENDER and all(right - left < 1.6 * tall for left, _, right, _ in rows):
+    if len(rows) > 2 and all(right - left < 1.6 * tall for left, _, right, _ in rows):
         return len(columns) == 1
     slender = float(np.median([(bottom - top) / (right - left) for left, top, right, bottom in columns]))
     apart, rows_apart = _evenness(_profile(ink, lean)), _evenness(_profile(ink.T, _lean(ink.T)))
