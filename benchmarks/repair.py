@@ -1,6 +1,6 @@
 """A repair pack against classical methods at their best, on damage made of what its run held back.
 
-    python benchmarks/repair.py RUN PACK [--pictures 40] [--sheet FILE.png]
+    python benchmarks/repair.py RUN PACK [--each N] [--draws N] [--sheet FILE.png] [--misses FILE.png]
 
 (needs OpenCV and scikit-image: pip install opencv-python-headless scikit-image)
 
@@ -14,10 +14,12 @@ whichever combination is best there in PSNR: chosen on the very pictures that it
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import time
 from collections import defaultdict
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
@@ -26,43 +28,18 @@ from PIL import Image
 from skimage.restoration import inpaint_biharmonic
 
 from inkbridge.damage import KINDS, Damaged, damage, draw_kinds
-from inkbridge.images import RGB, read_picture, reduced
+from inkbridge.images import RGB, Picture, read_picture, reduced
 from inkbridge.metrics.fsim import fsim
 from inkbridge.metrics.similarity import psnr, ssim
-from inkbridge.uses.repair.repairing import load_repair_pack
+from inkbridge.uses.repair.repairing import RepairPack, load_repair_pack
 
 SHORT_SIDE = 256
+ALONE = "left alone"
 
 
-def inpaintings(rgb: RGB, mask: np.ndarray) -> dict[str, RGB]:
-    grown = cv2.dilate(mask, np.ones((3, 3), np.uint8))
-    whole = inpaint_biharmonic(rgb, grown > 0, channel_axis=-1, split_into_regions=True)
-    return {
-        "": rgb,
-        "telea": cv2.inpaint(rgb, grown, 3, cv2.INPAINT_TELEA),
-        "navier-stokes": cv2.inpaint(rgb, grown, 3, cv2.INPAINT_NS),
-        "biharmonic": np.clip(whole * 255 + 0.5, 0, 255).astype(np.uint8),
-    }
-
-
-def smoothings(rgb: RGB) -> dict[str, RGB]:
-    return {
-        "": rgb,
-        **{f"nlm{h}": cv2.fastNlMeansDenoisingColored(rgb, None, h, h, 5, 15) for h in (3, 6, 10)},
-        "median3": cv2.medianBlur(rgb, 3),
-        "bilateral": cv2.bilateralFilter(rgb, 5, 25, 3),
-    }
-
-
-def corrections(rgb: RGB) -> dict[str, RGB]:
-    grey = grey_world(rgb)
-    return {
-        "": rgb,
-        "grey-world": grey,
-        "clahe": equalised(rgb),
-        "grey-world+clahe": equalised(grey),
-        "stretched": stretched(rgb),
-    }
+def biharmonic(rgb: RGB, mask: np.ndarray) -> RGB:
+    whole = inpaint_biharmonic(rgb, mask > 0, channel_axis=-1, split_into_regions=True)
+    return np.clip(whole * 255 + 0.5, 0, 255).astype(np.uint8)
 
 
 def grey_world(rgb: RGB) -> RGB:
@@ -81,6 +58,44 @@ def stretched(rgb: RGB) -> RGB:
     return np.clip((rgb - low) / np.maximum(high - low, 1) * 255 + 0.5, 0, 255).astype(np.uint8)
 
 
+INPAINTINGS = {
+    "telea": lambda rgb, mask: cv2.inpaint(rgb, mask, 3, cv2.INPAINT_TELEA),
+    "navier-stokes": lambda rgb, mask: cv2.inpaint(rgb, mask, 3, cv2.INPAINT_NS),
+    "biharmonic": biharmonic,
+}
+SMOOTHINGS = {
+    "nlm3": lambda rgb: cv2.fastNlMeansDenoisingColored(rgb, None, 3, 3, 5, 15),
+    "nlm6": lambda rgb: cv2.fastNlMeansDenoisingColored(rgb, None, 6, 6, 5, 15),
+    "nlm10": lambda rgb: cv2.fastNlMeansDenoisingColored(rgb, None, 10, 10, 5, 15),
+    "median3": lambda rgb: cv2.medianBlur(rgb, 3),
+    "bilateral": lambda rgb: cv2.bilateralFilter(rgb, 5, 25, 3),
+}
+CORRECTIONS = {
+    "grey-world": grey_world,
+    "clahe": equalised,
+    "grey-world+clahe": lambda rgb: equalised(grey_world(rgb)),
+    "stretched": stretched,
+}
+
+
+def classical(hurt: Damaged, given: bool, only: str | None = None) -> Iterator[tuple[str, RGB]]:
+    """Every combination by name, or `only` that one."""
+    wanted = None if only is None else only.split()
+    grown = cv2.dilate(hurt.mask, np.ones((3, 3), np.uint8))
+    for first in ["", *INPAINTINGS] if given else [""]:
+        if wanted is not None and first != next((name for name in wanted if name in INPAINTINGS), ""):
+            continue
+        filled = INPAINTINGS[first](hurt.rgb, grown) if first else hurt.rgb
+        for second in ["", *SMOOTHINGS]:
+            if wanted is not None and second != next((name for name in wanted if name in SMOOTHINGS), ""):
+                continue
+            smooth = SMOOTHINGS[second](filled) if second else filled
+            for third in ["", *CORRECTIONS]:
+                name = " ".join(filter(None, (first, second, third))) or ALONE
+                if only in (None, name):
+                    yield name, CORRECTIONS[third](smooth) if third else smooth
+
+
 def mixture(
     rng: np.random.Generator, names: tuple[str, ...], strengths: tuple[float, float]
 ) -> dict[str, float]:
@@ -88,121 +103,156 @@ def mixture(
     return draw_kinds(rng, names, strengths, chances=(0.5, 1.0, 0.7))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("run", type=Path)
-    parser.add_argument("pack", type=Path)
-    parser.add_argument("--pictures", type=int, default=40)
-    parser.add_argument("--sheet", type=Path)
-    arguments = parser.parse_args()
-    config = json.loads((arguments.run / "config.json").read_text())
-    known, (low, high) = tuple(config["kinds"]), config["strengths"]
-    held_back = json.loads((arguments.run / "cache" / "content.json").read_text())["held_back"]
-    chosen = np.random.default_rng(0).permutation(held_back)[: arguments.pictures]
-    pack = load_repair_pack(arguments.pack)
-    groups = {
-        "as in training": (known, (low, high)),
-        "stronger": (known, (high, 1.0)),
-        "other kinds": (tuple(name for name in KINDS if name not in known), (low, high)),
-    }
-    scores: dict[tuple[str, str], dict[str, list[tuple[float, ...]]]] = defaultdict(lambda: defaultdict(list))
-    found: dict[str, list[np.ndarray]] = defaultdict(list)
-    rows, seconds, pixels = [], 0.0, 0
-    for at, path in enumerate(chosen):
-        sound = reduced(read_picture(path).rgb, SHORT_SIDE)
-        culture = Path(path).parent.name
-        for group, (names, strengths) in groups.items():
-            if not names:
-                continue
-            rng = np.random.default_rng([at, len(group)])
-            hurt = damage(sound, mixture(rng, names, strengths), at, unit=1.0)
-            for given in (True, False):
-                key = group, "mask given" if given else "no mask"
-                start = time.perf_counter()
-                mended = pack.repair(hurt.rgb, hurt.mask if given else None)
-                seconds, pixels = seconds + time.perf_counter() - start, pixels + sound.size // 3
-                note(scores, key, culture, "nothing", sound, hurt.rgb)
-                note(scores, key, culture, "ours", sound, mended)
-                for name, result in classical(hurt, given):
-                    note(scores, key, culture, name, sound, result)
-            found[group].append(counts(pack, hurt))
-            if len(rows) < 6 and group != "stronger":
-                rows.append([hurt.rgb, mended, sound])
-        key, undamaged = ("undamaged", "no mask"), pack.repair(sound)
-        scores[key]["", "ours"].append(
-            (min(psnr(sound, undamaged), 60.0), ssim(sound, undamaged), fsim(sound, undamaged))
-        )
-    report(scores, found)
-    print(f"\n{seconds / (pixels / 1e6):.2f} s a megapixel")
-    if arguments.sheet:
-        write_sheet(arguments.sheet, rows)
+@dataclass
+class Case:
+    """A picture, damaged, with and without its mask."""
+
+    path: str
+    group: str
+    names: tuple[str, ...]
+    strengths: tuple[float, float]
+    seed: int
+    culture: str = ""
+    figures: dict[tuple[bool, str], tuple[float, ...]] = field(default_factory=dict)
+    """By whether the mask was given, and method: PSNR, and of what matters SSIM and FSIM."""
+    found: np.ndarray = field(default_factory=lambda: np.zeros(4))
+    seconds: float = 0.0
+    pixels: int = 0
+
+    def pictures(self) -> tuple[RGB, Damaged]:
+        """Sound and damaged."""
+        sound = reduced(read_picture(self.path).rgb, SHORT_SIDE)
+        rng = np.random.default_rng([self.seed, len(self.group)])
+        return sound, damage(sound, mixture(rng, self.names, self.strengths), self.seed, unit=1.0)
 
 
-def classical(hurt: Damaged, given: bool) -> list[tuple[str, RGB]]:
-    filled = inpaintings(hurt.rgb, hurt.mask) if given else {"": hurt.rgb}
-    results = []
-    for first, rgb in filled.items():
-        for second, smooth in smoothings(rgb).items():
-            for third, result in corrections(smooth).items():
-                results.append((" ".join(filter(None, (first, second, third))) or "left alone", result))
-    return results
+def compared(sound: RGB, result: RGB) -> tuple[float, ...]:
+    return psnr(sound, result), ssim(sound, result), fsim(sound, result)
 
 
-def finer(value: tuple) -> tuple[float, float]:
-    """SSIM and FSIM of what `note` kept: worked out there, or of the pictures."""
-    return value[1:] if isinstance(value[1], float) else (ssim(value[2], value[1]), fsim(value[2], value[1]))
+def measured(case: Case, pack_file: Path) -> Case:
+    cv2.setNumThreads(1)
+    pack = load_repair_pack(pack_file)
+    sound, hurt = case.pictures()
+    for given in (True, False):
+        start = time.perf_counter()
+        mended = pack.repair(hurt.rgb, hurt.mask if given else None)
+        case.seconds, case.pixels = case.seconds + time.perf_counter() - start, case.pixels + sound.size // 3
+        case.figures[given, "nothing"] = compared(sound, hurt.rgb)
+        case.figures[given, "ours"] = compared(sound, mended)
+        for name, result in classical(hurt, given):
+            case.figures[given, name] = (psnr(sound, result),)
+    case.found = counts(pack, hurt)
+    return case
 
 
-def note(scores: dict, key: tuple[str, str], culture: str, method: str, sound: RGB, result: RGB) -> None:
-    slow = method in {"ours", "nothing"}
-    figures = (psnr(sound, result), *((ssim(sound, result), fsim(sound, result)) if slow else ()))
-    scores[key][culture, method].append(figures if slow else (figures[0], result, sound))
-
-
-def counts(pack: object, hurt: Damaged) -> np.ndarray:
-    from inkbridge.images import Picture
-
+def counts(pack: RepairPack, hurt: Damaged) -> np.ndarray:
+    """Found rightly (within a pixel), found, hidden and found, hidden."""
     seen = pack.repair_picture(Picture(hurt.rgb)).mask > 0
     wanted = hurt.mask > 0
     near = cv2.dilate(hurt.mask, np.ones((3, 3), np.uint8)) > 0
     return np.array([(seen & near).sum(), seen.sum(), (seen & wanted).sum(), wanted.sum()])
 
 
-def report(scores: dict, found: dict) -> None:
-    for (group, told), methods in scores.items():
-        cultures = sorted({culture for culture, _ in methods})
-        if group == "undamaged":
-            (values,) = methods.values()
-            each = np.array(values)
-            means = (
-                f"PSNR {each[:, 0].mean():.1f} (lowest {each[:, 0].min():.1f}), SSIM {each[:, 1].mean():.3f}"
-            )
-            print(f"\nundamaged: {means}")
-            continue
-        print(f"\n{group}, {told}")
-        for culture in [*cultures, "all"]:
-            mine = {
-                method: list(
-                    itertools.chain(
-                        *(v for (c, m), v in methods.items() if m == method and culture in (c, "all"))
-                    )
-                )
-                for method in dict.fromkeys(m for _, m in methods)
-            }
-            means = {method: float(np.mean([v[0] for v in values])) for method, values in mine.items()}
-            best = max((m for m in means if m not in {"ours", "nothing"}), key=means.__getitem__)
-            line = [f"{culture:<22} n={len(mine['ours']):<3}"]
-            for name in ("nothing", best, "ours"):
-                shown = f"classical ({name})" if name == best else name
-                rest = np.mean([finer(value) for value in mine[name]], 0)
-                line.append(f"{shown} {means[name]:.2f} {rest[0]:.3f} {rest[1]:.3f}")
-            gains = np.array([o[0] - b[0] for o, b in zip(mine["ours"], mine[best], strict=True)])
-            half = 1.96 * gains.std(ddof=1) / np.sqrt(len(gains)) if len(gains) > 1 else np.nan
-            print(" | ".join(line), f"| gain {gains.mean():+.2f} dB (+-{half:.2f})")
+def undamaged(path: str, pack_file: Path) -> tuple[float, float]:
+    sound = reduced(read_picture(path).rgb, SHORT_SIDE)
+    mended = load_repair_pack(pack_file).repair(sound)
+    return min(psnr(sound, mended), 60.0), ssim(sound, mended)
+
+
+def finer(job: tuple[Case, bool, str]) -> tuple[float, ...]:
+    """All figures of one classical method: only the best one's are shown."""
+    case, given, method = job
+    sound, hurt = case.pictures()
+    return compared(sound, next(result for _, result in classical(hurt, given, method)))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", type=Path)
+    parser.add_argument("pack", type=Path)
+    parser.add_argument("--each", type=int, default=16, help="pictures of a folder, at most")
+    parser.add_argument("--draws", type=int, default=1, help="times that each picture is damaged")
+    parser.add_argument("--sheet", type=Path, help="damaged, repaired, sound")
+    parser.add_argument("--misses", type=Path, help="damaged, hidden, found, where most was missed")
+    arguments = parser.parse_args()
+    config = json.loads((arguments.run / "config.json").read_text())
+    known, (low, high) = tuple(config["kinds"]), config["strengths"]
+    held_back = json.loads((arguments.run / "cache" / "content.json").read_text())["held_back"]
+    folders = defaultdict(list)
+    for path in np.random.default_rng(0).permutation(held_back):
+        folders[Path(path).parent].append(str(path))
+    chosen = [path for folder in sorted(folders) for path in folders[folder][: arguments.each]]
+    groups = {
+        "as in training": (known, (low, high)),
+        "stronger": (known, (high, 1.0)),
+        "other kinds": (tuple(name for name in KINDS if name not in known), (low, high)),
+    }
+    cases = [
+        Case(path, group, names, strengths, arguments.draws * at + draw, Path(path).parent.name)
+        for at, path in enumerate(chosen)
+        for draw in range(arguments.draws)
+        for group, (names, strengths) in groups.items()
+        if names
+    ]
+    with ProcessPoolExecutor() as pool:
+        jobs = [pool.submit(measured, case, arguments.pack) for case in cases]
+        cases = [job.result() for job in jobs]
+        for group in dict.fromkeys(case.group for case in cases):
+            for given in (True, False):
+                report(pool, [case for case in cases if case.group == group], group, given)
+        alone = np.array([pool.submit(undamaged, path, arguments.pack) for path in chosen])
+        alone = np.array([job.result() for job in alone])
+    print(
+        f"\nundamaged ({len(alone)}): PSNR {alone[:, 0].mean():.1f}, lowest {alone[:, 0].min():.1f}, "
+        f"below 38 dB {(alone[:, 0] < 38).sum()}; SSIM {alone[:, 1].mean():.4f}"
+    )
     print("\nhidden pixels found (within a pixel):")
-    for group, each in found.items():
-        right, said, hit, wanted = np.sum(each, 0)
+    for group in dict.fromkeys(case.group for case in cases):
+        right, said, hit, wanted = np.sum([case.found for case in cases if case.group == group], 0)
         print(f"  {group}: precision {right / max(said, 1):.2f}, recall {hit / max(wanted, 1):.2f}")
+    seconds, pixels = sum(case.seconds for case in cases), sum(case.pixels for case in cases)
+    print(f"\n{seconds / (pixels / 1e6):.2f} s a megapixel of one core, small pictures, cores busy")
+    pack = load_repair_pack(arguments.pack)
+    if arguments.sheet:
+        write_sheet(arguments.sheet, [shown(case, pack) for case in cases[:18] if case.group != "stronger"])
+    if arguments.misses:
+        missed = sorted(cases, key=lambda case: case.found[2] - case.found[3])
+        write_sheet(arguments.misses, [shown(case, pack, masks=True) for case in missed[:6]])
+
+
+def report(pool: ProcessPoolExecutor, cases: list[Case], group: str, given: bool) -> None:
+    print(f"\n{group}, {'mask given' if given else 'no mask'}: PSNR SSIM FSIM")
+    by_culture = defaultdict(list)
+    for case in cases:
+        by_culture[case.culture].append(case)
+    by_culture["all"] = cases
+    for culture, here in by_culture.items():
+        methods = {method for told, method in here[0].figures if told == given} - {"ours", "nothing"}
+        means = {m: float(np.mean([case.figures[given, m][0] for case in here])) for m in methods}
+        best = max(sorted(means), key=means.__getitem__)
+        rows = {
+            "nothing": [case.figures[given, "nothing"] for case in here],
+            best: list(pool.map(finer, [(case, given, best) for case in here])),
+            "ours": [case.figures[given, "ours"] for case in here],
+        }
+        line = [f"{culture:<22} n={len(here):<3}"]
+        for name, values in rows.items():
+            line.append(
+                f"{name} "
+                + " ".join(f"{v:.{d}f}" for v, d in zip(np.mean(values, 0), (2, 3, 3), strict=True))
+            )
+        gains = np.array([o[0] - b[0] for o, b in zip(rows["ours"], rows[best], strict=True)])
+        half = 1.96 * gains.std(ddof=1) / np.sqrt(len(gains)) if len(gains) > 1 else np.nan
+        print(" | ".join(line), f"| gain {gains.mean():+.2f} dB (+-{half:.2f})", flush=True)
+
+
+def shown(case: Case, pack: RepairPack, masks: bool = False) -> list[RGB]:
+    sound, hurt = case.pictures()
+    mended = pack.repair_picture(Picture(hurt.rgb))
+    if masks:
+        return [hurt.rgb, *(np.repeat(mask[..., None], 3, -1) for mask in (hurt.mask, mended.mask))]
+    return [hurt.rgb, mended.picture.rgb, sound]
 
 
 def write_sheet(path: Path, rows: list[list[RGB]]) -> None:

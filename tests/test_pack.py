@@ -13,8 +13,12 @@ from PIL import Image
 import inkbridge
 from conftest import inverting_model, made_picture, pack_file
 from inkbridge.catalogue import BUNDLED
+from inkbridge.damage import damage
 from inkbridge.errors import ConfigError, DataError, PackError
+from inkbridge.images import read_picture, reduced
 from inkbridge.pack_format import read_pack, write_pack
+
+SAMPLES = Path(__file__).parent.parent / "samples"
 
 
 def test_a_written_pack_reads_back_the_same(tmp_path):
@@ -179,7 +183,32 @@ def test_a_missing_pack_and_a_wrong_ending_are_refused(tmp_path):
         write_pack(tmp_path / "a.zip", pack_file())
 
 
-@pytest.mark.parametrize("pack", sorted(BUNDLED.glob("*.stylepack")), ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "sample", ["photos/portrait.jpg", "paintings/turner-shipwreck.jpg", "paintings/hiroshige-kanbara.jpg"]
+)
+def test_the_bundled_repair_pack_mends_and_carries_its_provenance(sample):
+    file = BUNDLED / "repair.stylepack"
+    pack = inkbridge.load_repair_pack("repair")
+    assert read_pack(file).license
+    assert pack.info.provenance["data"]
+    assert all(gain > 0 for gain in pack.info.measured["gain_with_mask"].values())
+    assert file.stat().st_size < 10e6
+    assert file.with_suffix(".md").exists()
+    sound = reduced(read_picture(SAMPLES / sample).rgb, 256)
+    hurt = damage(sound, {"scratches": 0.6, "stains": 0.5, "holes": 0.4, "noise": 0.4}, 3, unit=1.0)
+    worse, told, alone = (
+        float(np.square(one.astype(float) - sound).mean())
+        for one in (hurt.rgb, pack.repair(hurt.rgb, hurt.mask), pack.repair(hurt.rgb))
+    )
+    assert told < 0.5 * worse
+    assert alone < 0.8 * worse
+    assert float(np.square(pack.repair(sound).astype(float) - sound).mean()) < 0.1 * worse
+
+
+PAINTING = sorted(path for path in BUNDLED.glob("*.stylepack") if read_pack(path).info.kind == "style")
+
+
+@pytest.mark.parametrize("pack", PAINTING, ids=lambda p: p.stem)
 def test_bundled_packs_paint_and_carry_their_provenance(pack):
     loaded = inkbridge.load(pack)
     rgb = made_picture(90, 130)

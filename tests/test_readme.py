@@ -33,6 +33,7 @@ def test_the_readme_shows_each_command():
         "read",
         "damage",
         "repair",
+        "beautify",
     }
 
 

@@ -2,6 +2,7 @@
 
 import inkbridge
 inkbridge.load("ukiyo-e").apply("photo.jpg").save("painting.png")
+inkbridge.load_repair_pack("repair").repair("scratched.jpg").save("mended.png")
 """
 
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from inkbridge.catalogue import list_styles
     from inkbridge.look import Look
     from inkbridge.pack import StylePack, load
+    from inkbridge.uses.repair.repairing import RepairPack, load_repair_pack
 
 __version__ = "0.1.0"
 
@@ -29,11 +31,13 @@ __all__ = [
     "Look",
     "MissingExtraError",
     "PackError",
+    "RepairPack",
     "StylePack",
     "TrainingError",
     "__version__",
     "list_styles",
     "load",
+    "load_repair_pack",
 ]
 
 
@@ -51,4 +55,8 @@ def __getattr__(name: str) -> object:
         from inkbridge import pack
 
         return pack.StylePack if name == "StylePack" else pack.load
+    if name in {"RepairPack", "load_repair_pack"}:
+        from inkbridge.uses.repair import repairing
+
+        return repairing.RepairPack if name == "RepairPack" else repairing.load_repair_pack
     raise AttributeError(f"module 'inkbridge' has no attribute '{name}'")

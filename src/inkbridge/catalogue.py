@@ -29,7 +29,7 @@ class Listed:
 
 
 def list_styles() -> list[Listed]:
-    """Every style of every usable pack at hand, the user's own first."""
+    """Every style of every usable pack at hand, the user's own first; packs that mend have none."""
     return scan()[0]
 
 
@@ -39,11 +39,12 @@ def scan() -> tuple[list[Listed], list[str]]:
     for folder in (user_folder(), BUNDLED):
         for path in sorted(folder.glob(f"*{SUFFIX}")):
             try:
-                styles = read_pack(path).info.styles
+                info = read_pack(path).info
             except PackError as error:
                 problems.append(str(error))
                 continue
-            listed += [Listed(style.name, style.title, path, folder == BUNDLED) for style in styles]
+            if info.kind == "style":
+                listed += [Listed(style.name, style.title, path, folder == BUNDLED) for style in info.styles]
     return listed, problems
 
 

@@ -10,6 +10,11 @@ from inkbridge.errors import PackError
 
 Floats = npt.NDArray[np.float32]
 
+THUMBNAIL = 64
+"""Side of what the tone network of a repair pack looks at."""
+SURE = 0.8
+"""A picture's colours are put right where it says that they are amiss by more than this chance."""
+
 
 class Engine:
     """An ONNX Runtime session of a generator: `image` and perhaps `style` and `grain` in, `result` out."""
@@ -84,7 +89,7 @@ class RepairEngine:
         side = -(-64 // multiple) * multiple
         try:
             result, hidden = self.repair(*(np.zeros((1, n, side, side), np.float32) for n in (3, 1)))
-            light, tones = self.tone(np.zeros((1, 3, 64, 64), np.float32))
+            light, tones = self.tone(np.zeros((1, 3, THUMBNAIL, THUMBNAIL), np.float32))
         except Exception as error:
             raise PackError(f"{name}: its networks do not run ({str(error).splitlines()[0]}).") from None
         shapes = result.shape, hidden.shape, light.shape[:2], tones.shape[:1]

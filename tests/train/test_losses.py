@@ -203,3 +203,25 @@ def test_style_patches_are_as_empty_as_contents_within_limits(in_contents, expec
 def test_a_style_that_leaves_nothing_empty_stays_so():
     style, content = torch.linspace(0.05, 0.2, 100), torch.zeros(50)
     assert torch.equal(losses.as_empty(style, content), torch.arange(100))
+
+
+def test_what_is_hidden_is_missed_by_cross_entropy_and_dice():
+    """Hand-computed: two of four pixels hidden, one of them found, half of another said."""
+    sure, hidden = 40.0, torch.tensor([1.0, 1.0, 0.0, 0.0]).view(1, 1, 2, 2)
+    found = torch.tensor([sure, 0.0, -sure, -sure]).view(1, 1, 2, 2)
+    dice = (2 * 1.5 + 1) / (1.5 + 2 + 1)
+    assert losses.missed(found, hidden).item() == pytest.approx(math.log(2) / 4 + 1 - dice, abs=1e-5)
+    assert losses.missed(torch.where(hidden > 0, sure, -sure), hidden).item() == pytest.approx(0, abs=1e-5)
+    # A hundredth of the pixels hidden: leaving them all out costs as much as half of the pixels would.
+    few = torch.zeros(1, 1, 100, 100)
+    few[..., :1] = 1
+    assert losses.missed(torch.full_like(few, -sure), few).item() > 0.9
+
+
+def test_charbonnier_is_the_distance_and_smooth_at_none():
+    assert losses.charbonnier(torch.tensor([3.0, -4.0])).item() == pytest.approx(3.49, abs=1e-3)
+    assert losses.charbonnier(torch.tensor([0.0])).item() == 0
+    flat, edge = torch.ones(1, 1, 4, 4), torch.zeros(1, 1, 4, 4)
+    edge[..., 2:] = 1
+    assert losses.mean_of_gradients(flat).item() == 0
+    assert losses.mean_of_gradients(edge).item() == pytest.approx(0.99 / 3, abs=1e-3)

@@ -16,9 +16,10 @@ from inkbridge.train.budget import Budget
 from inkbridge.train.config import load_config
 from inkbridge.train.export import export_run
 from inkbridge.train.loop import train
-from inkbridge.train.networks.repairer import KNOTS, TONE, ToneNet, thumbnail, toned
+from inkbridge.train.networks.repairer import BINS, KNOTS, TONE, ToneNet, histograms, thumbnail, toned
 from inkbridge.train.onnx_file import to_file
 from inkbridge.train.samples import square
+from inkbridge.uses.repair import repairing
 from inkbridge.uses.repair import tone as at_any_size
 from inkbridge.uses.repair.repairing import load_repair_pack, read_mask
 
@@ -125,6 +126,98 @@ def test_tiles_are_the_whole_picture(pack, monkeypatch):
     assert np.abs(pack.repair(hurt, colour=False).astype(int) - whole).max() <= 1
 
 
+def test_a_large_scan_is_mended_as_the_small_picture_is(pack, monkeypatch):
+    """Holes four times as wide as in training: found, filled and, where a mask is given, only there."""
+
+    def left(seed, mask_given):
+        small = Image.fromarray(smooth(seed))
+        sound = np.asarray(small.resize((512, 384), Image.Resampling.BICUBIC))
+        hurt = damage(sound, {"holes": 0.8}, seed, unit=4.0)
+        hidden = hurt.mask > 0
+        mended = pack.repair_picture(
+            inkbridge.images.Picture(hurt.rgb), hurt.mask if mask_given else None, colour=False
+        )
+        found = mended.mask > 0
+        if mask_given:
+            kept = pack.repair(hurt.rgb, hurt.mask, only_mask=True)
+            assert np.array_equal(kept[~hidden], hurt.rgb[~hidden])
+        rgb = mended.picture.rgb
+        return (
+            error(rgb[hidden], sound[hidden]),
+            (found & hidden).sum(),
+            (found & ~hidden).sum(),
+            hidden.sum(),
+        )
+
+    seeds = range(100, 106)
+    direct = np.sum([[left(seed, told) for seed in seeds] for told in (True, False)], 1)
+    monkeypatch.setattr(repairing, "LARGE", 96)
+    reduced_first = np.sum([[left(seed, told) for seed in seeds] for told in (True, False)], 1)
+    assert reduced_first[0, 0] < 0.7 * direct[0, 0]
+    _, hits, wrong, hidden = reduced_first[1]
+    assert hits > 0.5 * hidden
+    assert hits > 0.5 * (hits + wrong)
+
+
+def test_beautify_needs_a_reason(pack):
+    sound = smooth(204)
+    stretched = np.clip((sound.astype(float) - sound.min()) * 255 / np.ptp(sound), 0, 255).astype(np.uint8)
+    better = pack.beautify_picture(inkbridge.images.Picture(stretched))
+    if not better.done:
+        assert np.array_equal(better.picture.rgb, stretched)
+    noisy = damage(stretched, {"noise": 0.8}, 1, unit=1.0).rgb
+    made = pack.beautify_picture(inkbridge.images.Picture(noisy))
+    assert "pixels" in made.done
+    assert error(made.picture.rgb, stretched) < error(noisy, stretched)
+    half = pack.beautify(noisy, strength=0.5)
+    assert np.abs(half.astype(float) - (noisy.astype(float) + made.picture.rgb) / 2).max() <= 1
+    with pytest.raises(ConfigError, match="strength = 2"):
+        pack.beautify(noisy, strength=2)
+
+
+def test_contrast_moves_little_and_leaves_what_has_it():
+    ramp = np.repeat(np.linspace(0, 255, 256, dtype=np.uint8)[None, :, None], 3, -1).repeat(8, 0)
+    assert at_any_size.with_contrast(ramp) is ramp
+    dull = (60 + ramp // 2).astype(np.uint8)
+    better = at_any_size.with_contrast(dull)
+    assert better.min() == pytest.approx(50, abs=2)
+    assert better.max() == pytest.approx(197, abs=2)
+    plain = np.full((8, 8, 3), 120, np.uint8)
+    assert at_any_size.with_contrast(plain) is plain
+
+
+def test_another_training_goes_on_from_the_pack(trained, pack, tmp_path):
+    start = f"start_from={trained / 'mend.stylepack'}"
+    config = load_config(None, [*SETTINGS, start, "optimizer.generator_lr=1e-9"])
+    assert train(trained / "sound", trained / "sound", tmp_path / "run", config, Budget(images=8))
+    export_run(tmp_path / "run", tmp_path / "on.stylepack")
+    hurt = damage(smooth(100), {"holes": 0.7, "yellowed": 0.6}, 100, unit=1.0).rgb
+    on = load_repair_pack(tmp_path / "on.stylepack").repair(hurt)
+    assert np.abs(on.astype(float) - pack.repair(hurt)).max() <= 1
+    (tmp_path / "style").mkdir()
+    for i in range(2):
+        Image.fromarray(made_picture(96, 96, 50 + i)).save(tmp_path / "style" / f"{i}.png")
+    with pytest.raises(ConfigError, match="recipe cut cannot start from a pack of kind repair"):
+        train(
+            *(trained / "sound", tmp_path / "style", tmp_path / "no"),
+            load_config(None, [start, "generator.width=8", "data.minimum=2"]),
+            Budget(images=8),
+        )
+    with pytest.raises(ConfigError, match="another size"):
+        train(
+            *(trained / "sound", trained / "sound", tmp_path / "no2"),
+            load_config(None, [*SETTINGS, start, "generator.body=48"]),
+            Budget(images=8),
+        )
+
+
+def test_a_repair_pack_is_not_among_the_styles(trained, tmp_path, monkeypatch):
+    write_pack(tmp_path / "mend.stylepack", read_pack(trained / "mend.stylepack"))
+    monkeypatch.setenv("INKBRIDGE_PACKS", str(tmp_path))
+    assert not [style for style in inkbridge.list_styles() if style.pack.parent == tmp_path]
+    assert load_repair_pack("mend").info.kind == "repair"
+
+
 def test_masks_that_cannot_be_used_are_one_sentence(pack):
     picture = smooth(0)
     with pytest.raises(DataError, match="covers the whole picture"):
@@ -177,6 +270,19 @@ def test_curves_are_what_they_say():
     assert torch.allclose(result[0, 1:], (image[0, 1:] + 1) / 2)
 
 
+def test_histograms_are_shares_of_pixels():
+    """Hand-computed: half of red black, half of it white; green between two bins; blue beyond the range."""
+    image = torch.zeros(1, 3, 2, 2)
+    image[0, 0] = torch.tensor([[-1.0, -1.0], [1.0, 1.0]])
+    image[0, 1] = 2 * (5.25 / (BINS - 1)) - 1
+    image[0, 2] = 1.5
+    shares = histograms(image)[0]
+    assert torch.allclose(shares.sum(1), torch.ones(3), atol=1e-5)
+    assert shares[0, [0, -1]].tolist() == pytest.approx([0.5, 0.5])
+    assert shares[1, [5, 6]].tolist() == pytest.approx([0.75, 0.25], abs=1e-4)
+    assert shares[2, -1].item() == pytest.approx(1)
+
+
 def test_a_repair_pack_is_no_style_and_a_style_no_repair_pack(trained, tmp_path, stub_pack):
     with pytest.raises(PackError, match="is no style but a repair pack: use inkbridge repair"):
         inkbridge.load(trained / "mend.stylepack")
@@ -212,7 +318,7 @@ def test_a_pack_whose_networks_answer_otherwise_is_one_sentence(trained, tmp_pat
         load_repair_pack(tmp_path / "z.stylepack")
 
 
-def test_samples_show_damaged_repaired_and_sound(trained):
+def test_samples_show_damaged_repaired_and_sound(trained, pack):
     (sheet,) = (trained / "run" / "samples").glob("*.jpg")
     picture = np.asarray(Image.open(sheet)).astype(float)
 
@@ -225,6 +331,10 @@ def test_samples_show_damaged_repaired_and_sound(trained):
     # One in ten is left undamaged.
     assert sum(np.abs(damaged - sound).mean() > 4 for damaged, _, sound in triples) >= 3
     assert all(np.abs(repaired - sound).mean() < 40 for _, repaired, sound in triples)
+    # Colours are put right in them as in the pack's results.
+    for damaged, repaired, _ in triples:
+        expected = pack.repair(damaged.astype(np.uint8)).astype(float)
+        assert np.abs(repaired - expected).mean() < 8
 
 
 @pytest.mark.parametrize(
@@ -290,6 +400,34 @@ class TestTheCommands:
         again, before = np.asarray(Image.open(tmp_path / "again.png")), np.asarray(Image.open(hurt))
         assert np.array_equal(again[mask[..., 0] == 0], before[mask[..., 0] == 0])
         assert not np.array_equal(again, before)
+
+    def test_beautify_writes_a_better_picture_and_says_what_was_done(self, trained, tmp_path):
+        noisy = tmp_path / "noisy.jpg"
+        exif = Image.Exif()
+        exif[0x010E] = "a photograph"
+        made = damage(smooth(203), {"noise": 0.9}, 2, unit=1.0).rgb
+        Image.fromarray(made).save(noisy, quality=97, exif=exif)
+        pack = ["--pack", trained / "mend.stylepack"]
+        done = run_inkbridge(
+            "beautify", noisy, *pack, "-o", tmp_path / "b.jpg", "--compare", tmp_path / "c.png"
+        )
+        assert done.returncode == 0, done.stderr
+        assert "pixels" in done.stdout
+        with Image.open(tmp_path / "b.jpg") as better, Image.open(tmp_path / "c.png") as both:
+            assert better.getexif()[0x010E] == "a photograph"
+            assert error(np.asarray(better), smooth(203)) < error(made, smooth(203))
+            assert both.size == (256, 96)
+        for arguments, message in (
+            ([noisy, *pack, "-o", noisy], "is the picture itself"),
+            ([noisy, *pack, "-o", tmp_path / "d.jpg", "--strength", "3"], "strength = 3"),
+            ([noisy, *pack, "-o", tmp_path / "d.jpg", "--quality", "0"], "--quality 0"),
+            ([tmp_path / "none.jpg", *pack, "-o", tmp_path / "d.jpg"], "does not exist"),
+        ):
+            done = run_inkbridge("beautify", *arguments)
+            assert done.returncode == 1, message
+            assert message in done.stderr
+            assert len(done.stderr.strip().splitlines()) == 1
+        assert not (tmp_path / "d.jpg").exists()
 
     def test_bad_input_is_one_sentence(self, trained, tmp_path, stub_pack):
         photo = tmp_path / "a.png"

@@ -29,6 +29,7 @@ app.command("inkbridge.cli.glyphs:glyphs")
 app.command("inkbridge.cli.read:read")
 app.command("inkbridge.cli.damage:damage")
 app.command("inkbridge.cli.repair:repair")
+app.command("inkbridge.cli.beautify:beautify")
 
 
 def main() -> None:

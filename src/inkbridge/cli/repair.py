@@ -13,7 +13,7 @@ def repair(
     /,
     *,
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
-    pack: str,
+    pack: str = "repair",
     mask: Path | None = None,
     only_mask: Annotated[bool, Parameter(negative=())] = False,
     save_mask: Path | None = None,

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from inkbridge.engine import RepairEngine
+from inkbridge.engine import THUMBNAIL, RepairEngine
 from inkbridge.errors import TrainingError
-from inkbridge.train.networks.repairer import THUMBNAIL, Repairer, ToneNet
+from inkbridge.train.networks.repairer import Repairer, ToneNet
 from inkbridge.train.onnx_file import MAX_DIFFERENCE, to_file
 
 
@@ -50,7 +50,13 @@ def repair_networks(repairer: Repairer, state: dict[str, Any], name: str) -> tup
             {key: {0: "batch"} for key in ("thumbnail", "light", "tone")},
         ),
     )
-    engine = RepairEngine(*models, name, repairer.multiple)
+    return *models, compare_repair(*models, repairer, tone, name)
+
+
+def compare_repair(model: bytes, tone_model: bytes, repairer: Repairer, tone: ToneNet, name: str) -> float:
+    """Largest difference of both networks as ONNX from PyTorch, at two sizes; TrainingError when it is above
+    MAX_DIFFERENCE."""
+    engine, mending = RepairEngine(model, tone_model, name, repairer.multiple), _Exported(repairer.frozen())
     largest = 0.0
     for shape in ((1, 128, 128), (2, 80, 208)):
         rng = torch.Generator().manual_seed(0)
@@ -67,4 +73,4 @@ def repair_networks(repairer: Repairer, state: dict[str, Any], name: str) -> tup
             f"{name}: the exported networks differ from the trained ones by {largest:.2g} "
             f"(allowed {MAX_DIFFERENCE}); nothing was written."
         )
-    return *models, largest
+    return largest

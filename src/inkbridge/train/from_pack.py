@@ -17,11 +17,14 @@ from inkbridge.look import Code
 from inkbridge.pack import StylePack
 from inkbridge.pack_format import PackFile, read_pack
 from inkbridge.train.data import PictureSet
+from inkbridge.train.export_repair import compare_repair
 from inkbridge.train.networks.encoder import EncoderConfig, StyleEncoder
 from inkbridge.train.networks.generator import Generator, GeneratorConfig
+from inkbridge.train.networks.repairer import Repairer, ToneNet
 from inkbridge.train.onnx_file import compare
 from inkbridge.train.recipe import Recipe
 from inkbridge.train.recipes.multistyle import Multistyle
+from inkbridge.train.recipes.repair import Repair
 
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
@@ -29,13 +32,24 @@ NetworkT = TypeVar("NetworkT", bound=nn.Module)
 def start_from(recipe: Recipe, wanted: str, styles: Mapping[str, PictureSet]) -> None:
     """Give a new recipe what the pack `wanted` (a name or a file) has learned.
 
-    The generator takes over the pack's weights, the style encoder too where both have one. A style that
+    The generator takes over the pack's weights, the style encoder and the tone network too. A style that
     the pack has by name starts from its code, another from where the pack's encoder puts its pictures, or
     without an encoder from the mean of the pack's codes. The discriminator starts anew: a pack holds none.
-    Raises PackError for a pack that is not ours, ConfigError when its networks have another size.
+    Raises PackError for a pack that is not ours, ConfigError when its networks have another size or do
+    something else than this recipe's.
     """
     path, _ = find_pack(wanted)
     file = read_pack(path)
+    if isinstance(recipe, Repair) != (file.info.kind == "repair"):
+        raise ConfigError(
+            f"start_from = {wanted}: recipe {recipe.name} cannot start from a pack of kind {file.info.kind}."
+        )
+    if isinstance(recipe, Repair):
+        repairer, tone = repairer_of(file, wanted)
+        weights = repairer.state_dict(), tone.state_dict()
+        networks = (recipe.generator, recipe.tone), (recipe.generator_ema, recipe.tone_ema)
+        _take_over([pair for each in networks for pair in zip(each, weights, strict=True)], wanted)
+        return
     generator = generator_of(file, wanted)
     known = {style.name: np.array([style.code], np.float32) for style in file.info.styles}
     codes = [
@@ -50,6 +64,10 @@ def start_from(recipe: Recipe, wanted: str, styles: Mapping[str, PictureSet]) ->
     if isinstance(recipe, Multistyle) and file.encoder is not None:
         encoder = encoder_of(file, wanted).state_dict()
         pairs += [(recipe.encoder, encoder), (recipe.encoder_ema, encoder)]
+    _take_over(pairs, wanted)
+
+
+def _take_over(pairs: list[tuple[nn.Module, dict[str, Tensor]]], wanted: str) -> None:
     for network, weights in pairs:
         try:
             network.load_state_dict(weights)
@@ -111,6 +129,27 @@ def encoder_of(file: PackFile, name: str) -> StyleEncoder:
         raise PackError(
             f"{name}: its style encoder cannot learn (another version or program made it)."
         ) from None
+
+
+def repairer_of(file: PackFile, name: str) -> tuple[Repairer, ToneNet]:
+    """A repair pack's networks, frozen, in PyTorch, compared with the ONNX ones; PackError if not ours."""
+    assert file.tone is not None
+    weights = {key.removeprefix("repairer."): value for key, value in _weights(file.generator).items()}
+    try:
+        repairer = Repairer(
+            GeneratorConfig(
+                kind="repairer",
+                width=weights["first.weight"].shape[0],
+                body=weights["downs.2.weight"].shape[0],
+                num_blocks=sum(key.startswith("seen.0.") and "conv1.weight" in key for key in weights),
+            )
+        )
+        _load(repairer, {"styles": repairer.styles.detach()} | weights)
+        tone = _load(ToneNet(), _weights(file.tone))
+    except (KeyError, IndexError, RuntimeError):
+        raise PackError(f"{name}: its networks cannot learn (another version or program made it).") from None
+    compare_repair(file.generator, file.tone, repairer, tone, name)
+    return repairer, tone
 
 
 def first_code(file: PackFile, name: str, pictures: PictureSet) -> Code:

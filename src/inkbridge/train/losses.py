@@ -207,6 +207,27 @@ def equal_rank(ours: Tensor, others: Tensor, mass: float, theirs: Tensor) -> Ten
     return _sorted(theirs).gather(1, (share * (last + 1)).long().clamp_(0, last))
 
 
+def charbonnier(difference: Tensor) -> Tensor:
+    """Mean of sqrt(x^2 + e^2) - e: |x| far from 0, and smooth there (Charbonnier et al. 1994)."""
+    e = 0.01
+    return ((difference.float().square() + e * e).sqrt() - e).mean()
+
+
+def missed(found: Tensor, hidden: Tensor) -> Tensor:
+    """How far logits are from a mask: cross-entropy of each pixel, and 1 - Dice's coefficient, to which a few
+    hidden pixels matter as much as all others (Milletari et al. 2016, "V-Net", section 3)."""
+    logits = found.float()
+    both = (torch.sigmoid(logits) * hidden).sum()
+    dice = (2 * both + 1) / (torch.sigmoid(logits).sum() + hidden.sum() + 1)
+    return F.binary_cross_entropy_with_logits(logits, hidden) + 1 - dice
+
+
+def mean_of_gradients(difference: Tensor) -> Tensor:
+    """Mean |difference of neighbours|, in both directions."""
+    down, right = difference.diff(dim=2), difference.diff(dim=3)
+    return charbonnier(down) + charbonnier(right)
+
+
 _THREADS = ThreadPoolExecutor(2, "argsort")
 
 

@@ -150,6 +150,10 @@ class Recipe:
         """What the generator is given of a content that is shown, the index-th of them."""
         return content
 
+    def finished(self, result: Tensor) -> Tensor:
+        """What people get of what the averaged generator made."""
+        return result
+
     def choose(self, seed: int, num_updates: int) -> Choice:
         """What the style pictures of the next update are to be."""
         return Choice()

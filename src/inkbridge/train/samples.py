@@ -25,19 +25,24 @@ LONGEST = 768
 """Pixels that are shown of a line."""
 
 
-def choose_unseen(pictures: PictureSet, num: int = 6) -> list[RGB]:
+def choose_unseen(pictures: PictureSet, num: int) -> list[RGB]:
     """Square pictures that training never sees, if enough were held back; else ones that it sees."""
     chosen = [read_picture(path).rgb for path in pictures.held_back[:num]]
     return [square(picture) for picture in chosen] if len(chosen) >= min(num, 4) else choose(pictures, num)
 
 
 def choose_shown(pictures: PictureSet) -> list[RGB]:
-    """What samples are made of: squares as `choose_unseen` has them, or lines at their own size."""
-    lines = [read_picture(path).rgb for path in pictures.held_back[:6]]
+    """What samples are made of: six squares of pictures that training never sees, or such lines at their own
+    size, spread over the folder, whose names may tell several kinds apart; if too few were held back, squares
+    that it sees."""
+    step = max(len(pictures.held_back) // 6, 1)
+    unseen = [read_picture(path).rgb for path in pictures.held_back[::step][:6]]
+    if len(unseen) < 4:
+        return choose(pictures, 6)
     height, longer = LOW
-    if len(lines) < 4 or any(len(line) > height or line.shape[1] < longer * len(line) for line in lines):
-        return choose_unseen(pictures)
-    return [line[:, :LONGEST] for line in lines]
+    if any(len(line) > height or line.shape[1] < longer * len(line) for line in unseen):
+        return [square(picture) for picture in unseen]
+    return [line[:, :LONGEST] for line in unseen]
 
 
 def choose(pictures: PictureSet, num: int) -> list[RGB]:
@@ -83,7 +88,7 @@ def painted(recipe: Recipe, content: RGB, style: int) -> RGB:
     with torch.no_grad():
         image = torch.from_numpy(to_network(content)).to(codes.device)
         grain = draw_grain(image, torch.Generator().manual_seed(0))
-        result = recipe.generator_ema(image, codes[style : style + 1], grain)
+        result = recipe.finished(recipe.generator_ema(image, codes[style : style + 1], grain))
     return from_network(result[0].float().cpu().numpy())
 
 

@@ -14,16 +14,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from inkbridge.engine import THUMBNAIL
 from inkbridge.train.networks.generator import GeneratorConfig, start_relu
 
 DEPTH = 4
 """Times that resolution is halved."""
-THUMBNAIL = 64
-"""Side of what the tone network looks at."""
 GRID = 8
 """Side of its map of light."""
+STEEP = 8.0
+"""Times that logits are multiplied: they go further than colours, and Muon steps equally far for both."""
 KNOTS = 9
 """Of its curve of each channel, evenly from black to white."""
+BINS = 24
+"""Of its histogram of each channel."""
 TONE = 12 + 3 * KNOTS + 1
 """Numbers for the whole picture: a 3 x 4 matrix, three curves, and whether anything is amiss."""
 
@@ -31,8 +34,8 @@ TONE = 12 + 3 * KNOTS + 1
 class Repairer(nn.Module):
     """A damaged picture and a mask of what is hidden -> the sound picture, and a mask of what it found.
 
-    Four outputs a pixel mix three pictures: what is seen is corrected, what is hidden is painted anew,
-    and the network says which is which. So an undamaged pixel passes as it is, and a hole needs nothing of
+    Its outputs mix two pictures: what is seen is corrected, what is hidden is painted anew, and the network
+    says which is which. So an undamaged pixel passes as it is, and a hole needs nothing of
     what lies in it.
     """
 
@@ -50,17 +53,17 @@ class Repairer(nn.Module):
         self.ups = nn.ModuleList([nn.Conv2d(b, a, 1) for a, b in pairwise(widths)])
         self.seen = nn.ModuleList([_blocks(width, config.num_blocks) for width in widths])
         self.made = nn.ModuleList([_blocks(width, config.num_blocks) for width in widths[:-1]])
-        self.to_full = nn.Conv2d(widths[0], 16, 3, padding=1)
-        self.full = nn.Conv2d(20, 16, 3, padding=1)
-        self.out = nn.Conv2d(16, 7, 3, padding=1)
-        for conv in (self.first, *self.downs, *self.ups, self.to_full, self.full):
+        # At half resolution too, with what it was given beside what it made of that: the last layers at full
+        # resolution took a quarter of the time.
+        self.out = nn.Conv2d(widths[0] + 16, 6 * 4, 3, padding=1)
+        self.hidden = nn.Conv2d(widths[0] + 16, 4, 3, padding=1)
+        for conv in (self.first, *self.downs, *self.ups):
             start_relu(conv)
         # At first: nothing is corrected, nothing is hidden, and what would be is grey.
-        nn.init.zeros_(self.out.weight)
-        assert self.out.bias is not None
-        nn.init.zeros_(self.out.bias)
-        with torch.no_grad():
-            self.out.bias[6] = -3.0
+        for last, start in ((self.out, 0.0), (self.hidden, -3.0 / STEEP)):
+            assert last.bias is not None
+            nn.init.zeros_(last.weight)
+            nn.init.constant_(last.bias, start)
 
     def forward(self, image: Tensor, style: Tensor, grain: Tensor | None = None) -> Tensor:
         """The picture repaired without a mask; `style` and `grain` are ignored."""
@@ -94,9 +97,10 @@ class Repairer(nn.Module):
         x = levels[-1]
         for up, blocks, skip in zip(self.ups[::-1], self.made[::-1], levels[-2::-1], strict=True):
             x = blocks(F.interpolate(up(x), scale_factor=2.0, mode="bilinear") + skip)
-        full = F.interpolate(_act(self.to_full(x)), scale_factor=2.0, mode="bilinear")
-        full = _act(self.full(torch.cat([full, image, mask], 1)))
-        correction, painted, found = self.out(full).split([3, 3, 1], 1)
+        given = F.pixel_unshuffle(torch.cat([image, mask], 1), 2)
+        both = torch.cat([x, given], 1)
+        correction, painted = F.pixel_shuffle(self.out(both), 2).chunk(2, 1)
+        found = STEEP * F.pixel_shuffle(self.hidden(both), 2)
         hidden = torch.maximum(torch.sigmoid(found), mask)
         return (1 - hidden) * (image + correction) + hidden * painted, found
 
@@ -106,7 +110,7 @@ class Repairer(nn.Module):
 
     def receptive_radius(self) -> int:
         """How far, in pixels, an output pixel looks in each direction (an upper bound)."""
-        radius = 3 + 2 * 2  # at full resolution, and the first and last convolutions at half
+        radius = 2 * 2 + 1  # the first and last convolutions at half resolution, and where a pair lies
         for level in range(1, DEPTH + 1):
             sides = 1 if level == DEPTH else 2
             # Two convolutions a block, one on the way down, one pixel of interpolation on the way up.
@@ -115,16 +119,20 @@ class Repairer(nn.Module):
 
 
 class ToneNet(nn.Module):
-    """A thumbnail (N x 3 x 64 x 64 in [-1, 1]) -> a map of light (N x 3 x 8 x 8) and N x TONE numbers."""
+    """A thumbnail (N x 3 x 64 x 64 in [-1, 1]) -> a map of light (N x 3 x 8 x 8) and N x TONE numbers.
+
+    It is told histograms as well: that no dye is dark any more, or no paper white, is seen there.
+    """
 
     def __init__(self, width: int = 32) -> None:
         super().__init__()
         widths = [3, width, 2 * width, 3 * width]
         self.downs = nn.ModuleList([nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in pairwise(widths)])
         self.places = nn.Conv2d(widths[-1], widths[-1], 3, padding=1)
-        self.whole = nn.Linear(2 * widths[-1], widths[-1])
+        self.counted = nn.Linear(3 * BINS, widths[-1])
+        self.whole = nn.Linear(3 * widths[-1], widths[-1])
         self.mixed = nn.Conv2d(widths[-1], widths[-1], 3, padding=1)
-        for layer in (*self.downs, self.places, self.whole, self.mixed):
+        for layer in (*self.downs, self.places, self.counted, self.whole, self.mixed):
             start_relu(layer)
         self.to_map = nn.Conv2d(widths[-1], 3, 3, padding=1)
         self.to_tone = nn.Linear(widths[-1], TONE)
@@ -138,10 +146,20 @@ class ToneNet(nn.Module):
         for down in self.downs:
             x = _act(down(x))
         x = _act(self.places(x))
-        both = torch.cat([x.mean((2, 3)), x.square().mean((2, 3)).add(1e-6).sqrt()], 1)
+        # Every fourth pixel tells as much.
+        counted = histograms(thumbnail[:, :, ::2, ::2]).flatten(1)
+        counted = _act(self.counted(counted.add(1e-4).sqrt()))
+        both = torch.cat([x.mean((2, 3)), x.square().mean((2, 3)).add(1e-6).sqrt(), counted], 1)
         whole = _act(self.whole(both))
         places = _act(self.mixed(x + whole[:, :, None, None]))
         return self.to_map(places), self.to_tone(whole)
+
+
+def histograms(image: Tensor) -> Tensor:
+    """N x 3 x H x W in [-1, 1] -> N x 3 x BINS shares of pixels; one between two bins counts for both."""
+    place = ((image + 1) / 2).clamp(0, 1).flatten(2) * (BINS - 1)
+    shares = [(1 - (place - bin).abs()).clamp_min(0).mean(2) for bin in range(BINS)]
+    return torch.stack(shares, 2)
 
 
 def thumbnail(image: Tensor) -> Tensor:

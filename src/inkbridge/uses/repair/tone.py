@@ -6,12 +6,16 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from inkbridge.engine import THUMBNAIL
 from inkbridge.images import RGB
 
-THUMBNAIL = 64
-"""Side of what the network looks at."""
 ROWS = 256
 """Pictures are worked on in bands of this many rows, so that a large one needs no large float copy."""
+
+BLACK, WHITE = 12.0, 243.0
+"""Luma that the darkest and lightest half percent of a picture of good contrast reaches."""
+MOST = 10.0
+"""Luma by which contrast moves them."""
 
 Floats = npt.NDArray[np.float32]
 
@@ -47,6 +51,20 @@ def toned(rgb: RGB, light: Floats, tone: Floats) -> RGB:
             values[..., channel] += bent.astype(np.float32)
         out[top:bottom] = np.clip(np.rint(values * 255), 0, 255).astype(np.uint8)
     return out
+
+
+def with_contrast(rgb: RGB) -> RGB:
+    """Darkest and lightest places moved towards black and white, by MOST at most; where they are there, the
+    very same array comes back."""
+    luma = np.asarray(Image.fromarray(rgb).convert("L"))
+    low, high = np.percentile(luma, (0.5, 99.5))
+    down, up = min(max(low - BLACK, 0.0), MOST), min(max(WHITE - high, 0.0), MOST)
+    if down + up < 1 or high - low < 2 * MOST:
+        return rgb
+    levels = (np.arange(256) - low) * ((high - low + down + up) / (high - low)) + low - down
+    table = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+    better: RGB = table[rgb]
+    return better
 
 
 def amiss(tone: Floats) -> float:
