@@ -19,7 +19,7 @@ from inkbridge.train.loop import train
 from inkbridge.train.networks.repairer import BINS, KNOTS, TONE, ToneNet, histograms, thumbnail, toned
 from inkbridge.train.onnx_file import to_file
 from inkbridge.train.samples import square
-from inkbridge.uses.repair import repairing
+from inkbridge.uses.repair import filling, repairing
 from inkbridge.uses.repair import tone as at_any_size
 from inkbridge.uses.repair.repairing import load_repair_pack, read_mask
 
@@ -216,6 +216,46 @@ def test_a_repair_pack_is_not_among_the_styles(trained, tmp_path, monkeypatch):
     monkeypatch.setenv("INKBRIDGE_PACKS", str(tmp_path))
     assert not [style for style in inkbridge.list_styles() if style.pack.parent == tmp_path]
     assert load_repair_pack("mend").info.kind == "repair"
+
+
+def test_a_hole_is_filled_from_all_sides():
+    ramp = np.repeat(np.linspace(20, 220, 60).astype(np.uint8)[None, :, None], 3, -1).repeat(40, 0)
+    mask = np.zeros((40, 60), np.uint8)
+    mask[10:30, 20:40] = 255
+    hurt = np.where(mask[..., None] > 0, np.uint8(255), ramp)
+    smooth_again = filling.filled(hurt, mask)
+    assert np.array_equal(smooth_again[mask == 0], ramp[mask == 0])
+    assert np.abs(smooth_again.astype(int) - ramp).max() < 20
+    for odd in ((1, 7), (5, 1), (33, 17)):
+        picture, hole = made_picture(*odd), np.zeros(odd, np.uint8)
+        hole[:, odd[1] // 2 :] = 255
+        hole[0, 0] = 0
+        whole = filling.filled(picture, hole)
+        assert whole.shape == picture.shape
+        assert np.array_equal(whole[hole == 0], picture[hole == 0])
+
+
+def test_opacity_is_what_the_network_says_of_the_masked_pixels_round_each():
+    mask = np.zeros((60, 60), np.uint8)
+    mask[5:15, 5:15] = mask[40:50, 40:50] = 255
+    hidden = np.full((60, 60), 90, np.uint8)  # said outside as well, where nobody asked
+    hidden[5:15, 5:15], hidden[40:50, 40:50] = 240, 3
+    seen = filling.opacity(hidden, mask)
+    assert (seen[mask == 0] == 0).all()
+    assert seen[10, 10] > 230
+    assert seen[45, 45] < 10
+
+
+def test_beneath_a_given_mask_no_shade_of_a_hole_is_left(pack):
+    """White holes and black ones over the same picture end alike."""
+    sound = smooth(210)
+    mask = damage(sound, {"holes": 0.8}, 4, unit=1.0).mask
+    results = []
+    for shade in (255, 0):
+        hurt = np.where(mask[..., None] > 0, np.uint8(shade), sound)
+        results.append(pack.repair(hurt, mask, colour=False).astype(float))
+    inside = mask > 0
+    assert np.abs(results[0] - results[1])[inside].mean() < 40
 
 
 def test_masks_that_cannot_be_used_are_one_sentence(pack):

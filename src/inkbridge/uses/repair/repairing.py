@@ -23,6 +23,7 @@ from inkbridge.images import RGB, Picture, reduced, to_network, to_pil
 from inkbridge.look import AnyPicture, mix, open_picture
 from inkbridge.pack_format import PackFile, PackInfo, read_pack
 from inkbridge.tiling import apply_tiled
+from inkbridge.uses.repair.filling import filled, grown, opacity
 from inkbridge.uses.repair.tone import amiss, thumbnail, toned, with_contrast
 
 Mask = npt.NDArray[np.uint8]
@@ -35,6 +36,8 @@ LARGE = 800
 holes and stains as wide as they are there, and on a larger scan the network would see no end of them."""
 
 
+OPAQUE = 32
+"""From 0 to 255, as the network finds it: above it what lies below a given mask cannot be seen."""
 LEAST = 2.0
 """Root mean square, of 255, by which pixels must be off for beautify to change them."""
 MILD = 0.6
@@ -152,20 +155,38 @@ class RepairPack:
     def _mended(self, rgb: RGB, mask: Mask | None, on_tile: Callable[[int, int], None]) -> tuple[RGB, Mask]:
         height, width = rgb.shape[:2]
         if min(height, width) <= LARGE:
-            return self._passed(rgb, mask, on_tile)
+            return self._looked_at(rgb, mask, on_tile)
         small = reduced(rgb, LARGE)
         given = None if mask is None else _shrunk(mask, *small.shape[:2])
-        mended, found = (_enlarged(side, height, width) for side in self._passed(small, given, _silent))
+        mended, found = (_enlarged(side, height, width) for side in self._looked_at(small, given, _silent))
         hidden = _whole(found if mask is None else mask)
         # What is hidden is painted as the reduced picture has it; only then is each pixel looked at.
-        filled = np.where(hidden[..., None] > 0, mended, rgb)
-        rgb, found = self._passed(filled, None, on_tile)
-        return rgb, np.maximum(hidden, found)
+        rgb, found = self._passed(np.where(hidden[..., None] > 0, mended, rgb), None, on_tile)
+        return rgb, np.maximum(hidden, _whole(found))
+
+    def _looked_at(
+        self, rgb: RGB, mask: Mask | None, on_tile: Callable[[int, int], None]
+    ) -> tuple[RGB, Mask]:
+        """With a mask twice: what the network itself takes for holes there is filled before it paints.
+
+        What it finds alone is not filled: too much of that is none, and a corrected pixel loses less.
+        """
+        if mask is None:
+            mended, found = self._passed(rgb, None, on_tile)
+            return mended, _whole(found)
+        _, found = self._passed(rgb, None, lambda done, total: on_tile(done, 2 * total))
+        hidden = _whole(mask)
+        holes = grown(np.where(opacity(found, hidden) > OPAQUE, hidden, 0).astype(np.uint8))
+        if holes.any() and not holes.all():
+            rgb = np.where(holes[..., None] > 0, filled(rgb, holes), rgb)
+        mended, _ = self._passed(rgb, hidden, lambda done, total: on_tile(total + done, 2 * total))
+        return mended, hidden
 
     def _passed(self, rgb: RGB, mask: Mask | None, on_tile: Callable[[int, int], None]) -> tuple[RGB, Mask]:
+        """Through the network, tile by tile: the picture, and from 0 to 255 how surely a pixel is hidden."""
         given = np.zeros(rgb.shape[:2], np.uint8) if mask is None else mask
         # The mask travels as a fourth channel through the tiles, and what was found comes back as one.
-        both = np.concatenate([rgb, _whole(given)[..., None]], -1)
+        both = np.concatenate([rgb, given[..., None]], -1)
 
         def network(window: npt.NDArray[np.float32], top: int, left: int) -> npt.NDArray[np.float32]:
             result, hidden = self._engine.repair(
@@ -175,7 +196,7 @@ class RepairPack:
 
         size = self.info.size
         out = apply_tiled(network, both, size.overlap, size.multiple, mirror=size.mirror, on_tile=on_tile)
-        return np.ascontiguousarray(out[..., :3]), _whole(out[..., 3])
+        return np.ascontiguousarray(out[..., :3]), np.ascontiguousarray(out[..., 3])
 
 
 def _shrunk(mask: Mask, height: int, width: int) -> Mask:
