@@ -10,6 +10,7 @@ from inkbridge.images import RGB
 
 Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.uint8]
+"""H x W: 255 where the picture is hidden, 0 where it can be seen."""
 
 ROUNDS = 30
 """Of diffusion, that smooth what came from coarse levels."""

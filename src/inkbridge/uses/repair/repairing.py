@@ -23,19 +23,14 @@ from inkbridge.images import RGB, Picture, reduced, to_network, to_pil
 from inkbridge.look import AnyPicture, mix, open_picture
 from inkbridge.pack_format import PackFile, PackInfo, read_pack
 from inkbridge.tiling import apply_tiled
-from inkbridge.uses.repair.filling import filled, grown, opacity
+from inkbridge.uses.repair.filling import Mask, filled, grown, opacity
 from inkbridge.uses.repair.tone import amiss, thumbnail, toned, with_contrast
-
-Mask = npt.NDArray[np.uint8]
-"""H x W: 255 where the picture is hidden, 0 where it can be seen."""
 
 MIDDLE = 128
 """Of a mask: from here on a pixel counts as hidden."""
 LARGE = 800
 """Short side, in pixels, above which a picture is looked at reduced to it first: training showed scratches,
 holes and stains as wide as they are there, and on a larger scan the network would see no end of them."""
-
-
 OPAQUE = 32
 """From 0 to 255, as the network finds it: above it what lies below a given mask cannot be seen."""
 LEAST = 2.0
