@@ -1,6 +1,6 @@
 """A repair pack against classical methods at their best, on damage made of what its run held back.
 
-    python benchmarks/repair.py RUN PACK [--each N] [--draws N] [--sheet FILE.png] [--misses FILE.png]
+    python benchmarks/repair.py RUN PACK [--each N] [--draws N] [--sheet PNG] [--misses PNG] [--write]
 
 (needs OpenCV and scikit-image: pip install opencv-python-headless scikit-image)
 
@@ -29,8 +29,10 @@ from skimage.restoration import inpaint_biharmonic
 
 from inkbridge.damage import KINDS, Damaged, damage, draw_kinds
 from inkbridge.images import RGB, Picture, read_picture, reduced
+from inkbridge.metrics.distribution import StyleDistance
 from inkbridge.metrics.fsim import fsim
 from inkbridge.metrics.similarity import psnr, ssim
+from inkbridge.pack_format import read_pack, write_pack
 from inkbridge.uses.repair.repairing import RepairPack, load_repair_pack
 
 SHORT_SIDE = 256
@@ -154,6 +156,37 @@ def counts(pack: RepairPack, hurt: Damaged) -> np.ndarray:
     return np.array([(seen & near).sum(), seen.sum(), (seen & wanted).sum(), wanted.sum()])
 
 
+def textures(case: Case, pack_file: Path) -> tuple[dict[str, RGB], dict[str, tuple[float, ...]]]:
+    """Pictures without and with damage, and mended both ways with the mask; of each PSNR, and the power of
+    fine detail of what was hidden."""
+    pack = load_repair_pack(pack_file)
+    sound, hurt = case.pictures()
+    ways = {name: pack.repair(hurt.rgb, hurt.mask, rich=name == "rich") for name in ("faithful", "rich")}
+    shown = {"sound": sound, "damaged": hurt.rgb, **ways}
+    inside = cv2.erode(hurt.mask, np.ones((3, 3), np.uint8)) > 0
+    figures = {}
+    for name, rgb in shown.items():
+        figures[name] = min(psnr(sound, rgb), 60.0), float(np.square(fine(rgb)[inside]).sum())
+    return shown, figures
+
+
+def fine(rgb: RGB) -> np.ndarray:
+    luma = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    return luma - cv2.GaussianBlur(luma, (0, 0), 1.5)
+
+
+def report_textures(pool: ProcessPoolExecutor, cases: list[Case], group: str, pack_file: Path) -> None:
+    found = list(pool.map(textures, cases, [pack_file] * len(cases)))
+    distance = StyleDistance([shown["sound"] for shown, _ in found])
+    print(f"\n{group}, mask given: PSNR, power of fine detail where hidden, distance of patches from sound")
+    power = sum(figures["sound"][1] for _, figures in found)
+    for name in ("damaged", "faithful", "rich"):
+        decibels = np.mean([figures[name][0] for _, figures in found])
+        detail = sum(figures[name][1] for _, figures in found) / power
+        off = sum(distance.of([shown[name] for shown, _ in found]))
+        print(f"{name:<10} {decibels:.2f} dB, {detail:.0%}, {off:.4f}")
+
+
 def undamaged(path: str, pack_file: Path) -> tuple[float, float]:
     sound = reduced(read_picture(path).rgb, SHORT_SIDE)
     mended = load_repair_pack(pack_file).repair(sound)
@@ -175,6 +208,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=1, help="times that each picture is damaged")
     parser.add_argument("--sheet", type=Path, help="damaged, repaired, sound")
     parser.add_argument("--misses", type=Path, help="damaged, hidden, found, where most was missed")
+    parser.add_argument("--write", action="store_true", help="figures into the pack")
     arguments = parser.parse_args()
     config = json.loads((arguments.run / "config.json").read_text())
     known, (low, high) = tuple(config["kinds"]), config["strengths"]
@@ -198,11 +232,17 @@ def main() -> None:
     with ProcessPoolExecutor() as pool:
         jobs = [pool.submit(measured, case, arguments.pack) for case in cases]
         cases = [job.result() for job in jobs]
+        gains: dict[str, dict[str, float]] = {"gain_with_mask": {}, "gain_without_mask": {}}
         for group in dict.fromkeys(case.group for case in cases):
-            for given in (True, False):
-                report(pool, [case for case in cases if case.group == group], group, given)
+            for given, name in zip((True, False), gains, strict=True):
+                gain = report(pool, [case for case in cases if case.group == group], group, given)
+                gains[name][group] = round(gain, 2)
         alone = np.array([pool.submit(undamaged, path, arguments.pack) for path in chosen])
         alone = np.array([job.result() for job in alone])
+        if read_pack(arguments.pack).rich is not None:
+            for group in dict.fromkeys(case.group for case in cases):
+                here = [case for case in cases if case.group == group]
+                report_textures(pool, here, group, arguments.pack)
     print(
         f"\nundamaged ({len(alone)}): PSNR {alone[:, 0].mean():.1f}, lowest {alone[:, 0].min():.1f}, "
         f"below 38 dB {(alone[:, 0] < 38).sum()}; SSIM {alone[:, 1].mean():.4f}"
@@ -214,6 +254,14 @@ def main() -> None:
     seconds, pixels = sum(case.seconds for case in cases), sum(case.pixels for case in cases)
     print(f"\n{seconds / (pixels / 1e6):.2f} s a megapixel of one core, small pictures, cores busy")
     pack = load_repair_pack(arguments.pack)
+    if arguments.write:
+        file = read_pack(arguments.pack)
+        file.info.measured |= {
+            "pictures": len(chosen),
+            **gains,
+            "undamaged_psnr": round(alone[:, 0].mean(), 1),
+        }
+        write_pack(arguments.pack, file)
     if arguments.sheet:
         write_sheet(arguments.sheet, [shown(case, pack) for case in cases[:18] if case.group != "stronger"])
     if arguments.misses:
@@ -221,7 +269,8 @@ def main() -> None:
         write_sheet(arguments.misses, [shown(case, pack, masks=True) for case in missed[:6]])
 
 
-def report(pool: ProcessPoolExecutor, cases: list[Case], group: str, given: bool) -> None:
+def report(pool: ProcessPoolExecutor, cases: list[Case], group: str, given: bool) -> float:
+    """Prints a table; the mean gain over the best classical method, in dB, of all cultures."""
     print(f"\n{group}, {'mask given' if given else 'no mask'}: PSNR SSIM FSIM")
     by_culture = defaultdict(list)
     for case in cases:
@@ -245,6 +294,7 @@ def report(pool: ProcessPoolExecutor, cases: list[Case], group: str, given: bool
         gains = np.array([o[0] - b[0] for o, b in zip(rows["ours"], rows[best], strict=True)])
         half = 1.96 * gains.std(ddof=1) / np.sqrt(len(gains)) if len(gains) > 1 else np.nan
         print(" | ".join(line), f"| gain {gains.mean():+.2f} dB (+-{half:.2f})", flush=True)
+    return float(gains.mean())
 
 
 def shown(case: Case, pack: RepairPack, masks: bool = False) -> list[RGB]:

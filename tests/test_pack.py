@@ -183,10 +183,8 @@ def test_a_missing_pack_and_a_wrong_ending_are_refused(tmp_path):
         write_pack(tmp_path / "a.zip", pack_file())
 
 
-@pytest.mark.parametrize(
-    "sample", ["photos/portrait.jpg", "paintings/turner-shipwreck.jpg", "paintings/hiroshige-kanbara.jpg"]
-)
-def test_the_bundled_repair_pack_mends_and_carries_its_provenance(sample):
+def test_the_bundled_repair_pack_mends_and_carries_its_provenance():
+    """Of one draw of one picture chance decides: a pale hole in snow may be snow."""
     file = BUNDLED / "repair.stylepack"
     pack = inkbridge.load_repair_pack("repair")
     assert read_pack(file).license
@@ -194,15 +192,24 @@ def test_the_bundled_repair_pack_mends_and_carries_its_provenance(sample):
     assert all(gain > 0 for gain in pack.info.measured["gain_with_mask"].values())
     assert file.stat().st_size < 10e6
     assert file.with_suffix(".md").exists()
-    sound = reduced(read_picture(SAMPLES / sample).rgb, 256)
-    hurt = damage(sound, {"scratches": 0.6, "stains": 0.5, "holes": 0.4, "noise": 0.4}, 3, unit=1.0)
-    worse, told, alone = (
-        float(np.square(one.astype(float) - sound).mean())
-        for one in (hurt.rgb, pack.repair(hurt.rgb, hurt.mask), pack.repair(hurt.rgb))
-    )
-    assert told < 0.5 * worse
-    assert alone < 0.8 * worse
-    assert float(np.square(pack.repair(sound).astype(float) - sound).mean()) < 0.1 * worse
+    kinds = {"scratches": 0.6, "stains": 0.5, "holes": 0.4, "noise": 0.4}
+    errors = []
+    for sample in (
+        "photos/portrait.jpg",
+        "paintings/turner-shipwreck.jpg",
+        "paintings/hiroshige-kanbara.jpg",
+    ):
+        sound = reduced(read_picture(SAMPLES / sample).rgb, 256)
+        for seed in range(3, 7):
+            hurt = damage(sound, kinds, seed, unit=1.0)
+            results = hurt.rgb, pack.repair(hurt.rgb, hurt.mask), pack.repair(hurt.rgb), pack.repair(sound)
+            errors.append([float(np.square(one.astype(float) - sound).mean()) for one in results])
+    worse, told, alone, left = np.array(errors).T
+    assert told.sum() < 0.4 * worse.sum()
+    assert alone.sum() < 0.6 * worse.sum()
+    assert (told < 0.8 * worse).all()
+    assert (alone < worse).all()
+    assert (left < 0.1 * worse).all()
 
 
 PAINTING = sorted(path for path in BUNDLED.glob("*.stylepack") if read_pack(path).info.kind == "style")

@@ -13,18 +13,23 @@ Floats = npt.NDArray[np.float32]
 THUMBNAIL = 64
 """Side of what the tone network of a repair pack looks at."""
 SURE = 0.8
-"""A picture's colours are put right where it says that they are amiss by more than this chance."""
+"""A picture's colours are put right where it says that they are amiss by more than this chance,"""
+FAINT = 10.0
+"""and where they change by more than this, as a root mean square of its thumbnail, of 255."""
 
 
 class Engine:
     """An ONNX Runtime session of a generator: `image` and perhaps `style` and `grain` in, `result` out."""
 
-    def __init__(self, model: bytes, name: str, style_dim: int, multiple: int = 8) -> None:
-        """`multiple` is what heights and widths must be multiples of.
+    def __init__(self, model: bytes, name: str, style_dim: int, multiple: int = 8, threads: int = 0) -> None:
+        """`multiple` is what heights and widths must be multiples of; with 0 `threads` there is one for each
+        core.
 
         Raises PackError, naming `name`, when `model` is not such a generator.
         """
-        self._session = _open(model, f"{name}: its generator", {"image"}, ["result"], {"style", "grain"})
+        self._session = _open(
+            model, f"{name}: its generator", {"image"}, ["result"], {"style", "grain"}, threads
+        )
         self._inputs = {entry.name for entry in self._session.get_inputs()}
         self._try_once(name, style_dim, -(-64 // multiple) * multiple)
 
@@ -84,11 +89,13 @@ class RepairEngine:
 
         Raises PackError, naming `name`, when these are no such networks.
         """
-        self._repairer = _open(repairer, f"{name}: its generator", {"image", "mask"}, ["result", "hidden"])
+        self._repairer = _open(
+            repairer, f"{name}: its generator", {"image", "mask", "filling"}, ["result", "hidden"]
+        )
         self._tone = _open(tone, f"{name}: its tone network", {"thumbnail"}, ["light", "tone"])
         side = -(-64 // multiple) * multiple
         try:
-            result, hidden = self.repair(*(np.zeros((1, n, side, side), np.float32) for n in (3, 1)))
+            result, hidden = self.repair(*(np.zeros((1, n, side, side), np.float32) for n in (3, 1, 3)))
             light, tones = self.tone(np.zeros((1, 3, THUMBNAIL, THUMBNAIL), np.float32))
         except Exception as error:
             raise PackError(f"{name}: its networks do not run ({str(error).splitlines()[0]}).") from None
@@ -98,10 +105,11 @@ class RepairEngine:
         if shapes != ((1, 3, side, side), (1, 1, side, side), (1, 3), (1,)) or curves < 6 or curves % 3:
             raise PackError(f"{name}: its networks answer with other shapes than those of a repair pack.")
 
-    def repair(self, image: Floats, mask: Floats) -> tuple[Floats, Floats]:
-        """N x 3 x H x W in [-1, 1] and N x 1 x H x W (1: hidden) -> N x 3 x H x W, and N x 1 x H x W from 0
-        to 1: how surely a pixel is hidden."""
-        result, hidden = self._repairer.run(["result", "hidden"], {"image": image, "mask": mask})
+    def repair(self, image: Floats, mask: Floats, filling: Floats) -> tuple[Floats, Floats]:
+        """N x 3 x H x W in [-1, 1], N x 1 x H x W (1: hidden) and the picture with that filled -> N x 3 x H x
+        W, and N x 1 x H x W from 0 to 1: how surely a pixel is hidden."""
+        inputs = {"image": image, "mask": mask, "filling": filling}
+        result, hidden = self._repairer.run(["result", "hidden"], inputs)
         return result, hidden
 
     def tone(self, thumbnail: Floats) -> tuple[Floats, Floats]:
@@ -116,12 +124,14 @@ def _open(
     inputs: set[str],
     outputs: list[str],
     optional: frozenset[str] | set[str] = frozenset(),
+    threads: int = 0,
 ) -> onnxruntime.InferenceSession:
     # A model may name files of this machine as its weights; ours always carry them inside.
     if b"\x0a\x08location" in model:
         raise PackError(f"{what} refers to files outside the pack; refused.")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # what goes wrong is raised, not printed
+    options.intra_op_num_threads = threads
     try:
         session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's exceptions have no common base but Exception

@@ -21,7 +21,9 @@ from inkbridge.images import write_atomically
 
 FORMAT = 1
 SUFFIX = ".stylepack"
-ENTRIES = {"pack.json", "generator.onnx", "encoder.onnx", "tone.onnx", "preview.jpg", "LICENSE"}
+ENTRIES = {"pack.json", "generator.onnx", "encoder.onnx", "tone.onnx", "rich.onnx", "preview.jpg", "LICENSE"}
+OPTIONAL = ("encoder", "tone", "rich")
+"""Networks that a pack may have beside its generator."""
 KINDS = ("style", "repair")
 MAX_BYTES = 512 * 1024 * 1024
 MAX_SHORT_SIDE = 4096
@@ -65,6 +67,8 @@ class PackInfo:
     """Empty for a pack without a style encoder."""
     tone_sha256: str = ""
     """Empty for a pack without a tone network."""
+    rich_sha256: str = ""
+    """Empty for a pack without a second generator."""
     kind: str = "style"
     """style, or repair: a pack that mends."""
     format: int = FORMAT
@@ -93,6 +97,8 @@ class PackFile:
     license: str = ""
     tone: bytes | None = None
     """A thumbnail -> what puts the colours of its picture right."""
+    rich: bytes | None = None
+    """A second generator of a pack that mends: one that paints texture where nothing tells what was there."""
 
 
 def write_pack(path: Path, pack: PackFile) -> None:
@@ -100,14 +106,14 @@ def write_pack(path: Path, pack: PackFile) -> None:
     if path.suffix != SUFFIX:
         raise PackError(f"{path}: a style pack's name ends in {SUFFIX}.")
     pack.info.generator_sha256 = hashlib.sha256(pack.generator).hexdigest()
-    pack.info.encoder_sha256 = hashlib.sha256(pack.encoder).hexdigest() if pack.encoder else ""
-    pack.info.tone_sha256 = hashlib.sha256(pack.tone).hexdigest() if pack.tone else ""
+    for name in OPTIONAL:
+        network = getattr(pack, name)
+        setattr(pack.info, f"{name}_sha256", hashlib.sha256(network).hexdigest() if network else "")
     text = json.dumps(dataclasses.asdict(pack.info), indent=1, ensure_ascii=False)
     entries: dict[str, bytes] = {"pack.json": text.encode(), "generator.onnx": pack.generator}
-    if pack.encoder is not None:
-        entries["encoder.onnx"] = pack.encoder
-    if pack.tone is not None:
-        entries["tone.onnx"] = pack.tone
+    for name in OPTIONAL:
+        if (network := getattr(pack, name)) is not None:
+            entries[f"{name}.onnx"] = network
     if pack.preview is not None:
         entries["preview.jpg"] = pack.preview
     if pack.license:
@@ -141,15 +147,15 @@ def read_pack(path: Path) -> PackFile:
     generator = entries["generator.onnx"]
     if hashlib.sha256(generator).hexdigest() != info.generator_sha256:
         raise PackError(f"{path} is damaged: its generator does not match its checksum.")
-    for name, checksum in (("encoder", info.encoder_sha256), ("tone", info.tone_sha256)):
-        network = entries.get(f"{name}.onnx")
+    for name in OPTIONAL:
+        network, checksum = entries.get(f"{name}.onnx"), getattr(info, f"{name}_sha256")
         if checksum and network is None:
             raise PackError(f"{path} is damaged: its {name}.onnx is missing.")
         if network is not None and hashlib.sha256(network).hexdigest() != checksum:
             raise PackError(f"{path} is damaged: its {name} does not match its checksum.")
     text = entries.get("LICENSE", b"").decode("utf-8", "replace")
-    encoder, tone = entries.get("encoder.onnx"), entries.get("tone.onnx")
-    return PackFile(info, generator, encoder, entries.get("preview.jpg"), text, tone)
+    networks = {name: entries.get(f"{name}.onnx") for name in OPTIONAL}
+    return PackFile(info, generator, preview=entries.get("preview.jpg"), license=text, **networks)
 
 
 def _read_entries(path: Path, archive: zipfile.ZipFile) -> dict[str, bytes]:

@@ -218,6 +218,15 @@ def test_what_is_hidden_is_missed_by_cross_entropy_and_dice():
     assert losses.missed(torch.full_like(few, -sure), few).item() > 0.9
 
 
+def test_decibels_weigh_every_picture_alike():
+    wanted = torch.zeros(2, 3, 8, 8)
+    result = wanted + torch.tensor([0.02, 0.2]).view(2, 1, 1, 1)  # 40 and 20 dB on a range of 2
+    assert losses.decibels(result, wanted, floor=0.0).item() == pytest.approx(-3.0, abs=1e-4)
+    assert losses.decibels(wanted, wanted).item() == pytest.approx(-5.0, abs=1e-4)
+    better = result * torch.tensor([0.5, 1.0]).view(2, 1, 1, 1)
+    assert losses.decibels(better, wanted, floor=0.0).item() == pytest.approx(-3.0 - 0.301, abs=1e-3)
+
+
 def test_charbonnier_is_the_distance_and_smooth_at_none():
     assert losses.charbonnier(torch.tensor([3.0, -4.0])).item() == pytest.approx(3.49, abs=1e-3)
     assert losses.charbonnier(torch.tensor([0.0])).item() == 0

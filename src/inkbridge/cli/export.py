@@ -23,6 +23,7 @@ def export(
     language: list[str] | None = None,
     last: Annotated[bool, Parameter(negative=())] = False,
     keep: float | None = None,
+    rich: Path | None = None,
 ) -> None:
     """Make a style pack of a training run. Of a style with several looks it takes the one painted best.
 
@@ -46,6 +47,8 @@ def export(
         Take the state of the end of training instead of the best moment that was measured.
     keep
         Of a run that started --from a pack: this share of what the pack had is kept, 0.5 for half.
+    rich
+        Of recipe repair: a second run folder, whose network paints with `inkbridge repair --rich`.
     """
     from inkbridge.cli.progress import bar
     from inkbridge.errors import MissingExtraError
@@ -73,6 +76,7 @@ def export(
             languages=language or (),
             last=last,
             keep=keep,
+            rich=rich,
             distance=distance,
             measure=QualityMeter,
             say=said.append,

@@ -19,6 +19,7 @@ def repair(
     save_mask: Path | None = None,
     colour: bool = True,
     strength: float = 1.0,
+    rich: Annotated[bool, Parameter(negative="--faithful")] = False,
     compare: Path | None = None,
     quality: int = 95,
     max_megapixels: float = 200.0,
@@ -43,6 +44,8 @@ def repair(
         Put colours right as well.
     strength
         From 0, the picture itself, to 1.
+    rich
+        Make up texture where nothing tells what was there; --faithful, the default, stays soft there.
     compare
         A picture to write too: before and after side by side.
     quality
@@ -70,7 +73,13 @@ def repair(
     loaded = load_repair_pack(pack)
     with bar(f"mending {picture.name}") as advance:
         mended = loaded.repair_picture(
-            opened, given, only_mask=only_mask, colour=colour, strength=strength, on_tile=advance
+            opened,
+            given,
+            only_mask=only_mask,
+            colour=colour,
+            strength=strength,
+            rich=rich,
+            on_tile=advance,
         )
     notes = mended.picture.notes + write_picture(mended.picture, out, quality)
     if save_mask is not None:

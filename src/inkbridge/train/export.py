@@ -51,6 +51,7 @@ def export_run(
     languages: Sequence[str] = (),
     last: bool = False,
     keep: float | None = None,
+    rich: Path | None = None,
     measured: dict[str, Any] | None = None,
     distance: Distance | None = None,
     measure: Measure | None = None,
@@ -59,14 +60,15 @@ def export_run(
 ) -> PackInfo:
     """Write the run's averaged generator as a style pack and return what the pack says of itself.
 
-    Of a run that was measured it is the one of the best moment, unless the `last` is asked for.
-    `name` is what people will type (default: from the title); `languages` are those of the writing that it
-    paints as print, as Tesseract names them. `keep`: a share of the weights of the pack that the run started
-    from (`from_pack.keep_of_pack`). With a `distance`, and a style encoder, each
-    style is by name the look of its pictures that is painted most faithfully (`inkbridge.train.looks`); with
-    `measure` small pictures are painted larger where that is better (`inkbridge.train.finer`). `say` tells
-    what was chosen, `advance(done, total)` how far that is. Raises TrainingError when the run has no
-    checkpoint, or when the exported generator differs from the trained one.
+    Of a run that was measured it is the one of the best moment, unless the `last` is asked for. `name` is
+    what people will type (default: from the title); `languages` are those of the writing that it paints as
+    print, as Tesseract names them. `keep`: a share of the weights of the pack that the run started from
+    (`from_pack.keep_of_pack`). `rich`: a run whose generator a repair pack gets as its second one. With a
+    `distance`, and a style encoder, each style is by name the look of its pictures that is painted most
+    faithfully (`inkbridge.train.looks`); with `measure` small pictures are painted larger where that is
+    better (`inkbridge.train.finer`). `say` tells what was chosen, `advance(done, total)` how far that is.
+    Raises TrainingError when the run has no checkpoint, or when the exported generator differs from the
+    trained one.
     """
     run = RunFolder(run_dir)
     state = read_checkpoint(run.best if run.best.exists() and not last else run.checkpoint)
@@ -87,10 +89,15 @@ def export_run(
         keep_of_pack(generator, config.start_from, keep)
     codes = generator.styles.detach()
     repairs = RECIPES[config.recipe].alone
-    encoder = tone = None
+    if rich is not None and not repairs:
+        raise ConfigError(f"{run_dir} is a run of recipe {config.recipe}; rich is for two runs of repair.")
+    encoder = tone = second = None
     if repairs:
         assert isinstance(generator, Repairer)
         model, tone, difference = repair_networks(generator, state, str(out))
+        if rich is not None:
+            second, _, off = repair_networks(_other_repairer(rich), state, str(out))
+            difference = max(difference, off)
     else:
         model = to_onnx(generator)
         difference = compare(model, generator, codes[:1], str(out))
@@ -122,7 +129,7 @@ def export_run(
         },
         measured={"largest_difference_from_pytorch": difference, **(measured or {})},
     )
-    file = PackFile(info, model, encoder, _preview(run), license, tone)
+    file = PackFile(info, model, encoder, _preview(run), license, tone, second)
     # Pairs, also those that a recipe makes, say how wide a stroke is.
     if measure is not None and not (repairs or RECIPES[config.recipe].pairs):
         _choose_short_side(file, run, names, measure, say, advance)
@@ -130,6 +137,18 @@ def export_run(
         _choose_looks(file, run, names, distance, say, advance)
     write_pack(out, file)
     return info
+
+
+def _other_repairer(run_dir: Path) -> Repairer:
+    """The averaged generator of the end of another run of recipe `repair`; ConfigError of another recipe."""
+    run = RunFolder(run_dir)
+    state, (config, _) = read_checkpoint(run.checkpoint), _read_run(run)
+    if not RECIPES[config.recipe].alone:
+        raise ConfigError(f"{run_dir} is a run of recipe {config.recipe}; rich is for two runs of repair.")
+    repairer = make_generator(config.model.generator, 1)
+    assert isinstance(repairer, Repairer)
+    repairer.load_state_dict(state["modules"]["generator_ema"])
+    return repairer
 
 
 def _crops_were_whole(run: RunFolder, crop: int) -> bool:

@@ -164,7 +164,8 @@ def first_code(file: PackFile, name: str, pictures: PictureSet) -> Code:
 def _weights(model: bytes) -> dict[str, Tensor]:
     graph = onnx.load_from_string(model).graph
     return {
-        entry.name: torch.from_numpy(onnx.numpy_helper.to_array(entry).copy()) for entry in graph.initializer
+        entry.name: torch.from_numpy(onnx.numpy_helper.to_array(entry).astype(np.float32))
+        for entry in graph.initializer
     }
 
 

@@ -25,6 +25,8 @@ STEEP = 8.0
 """Times that logits are multiplied: they go further than colours, and Muon steps equally far for both."""
 KNOTS = 9
 """Of its curve of each channel, evenly from black to white."""
+GIVEN = 7
+"""Channels of the picture, the mask, and the filling below it."""
 BINS = 24
 """Of its histogram of each channel."""
 TONE = 12 + 3 * KNOTS + 1
@@ -32,11 +34,12 @@ TONE = 12 + 3 * KNOTS + 1
 
 
 class Repairer(nn.Module):
-    """A damaged picture and a mask of what is hidden -> the sound picture, and a mask of what it found.
+    """A damaged picture, a mask of what is hidden and what fills it -> the sound picture, and a mask of what
+    it found.
 
-    Its outputs mix two pictures: what is seen is corrected, what is hidden is painted anew, and the network
-    says which is which. So an undamaged pixel passes as it is, and a hole needs nothing of
-    what lies in it.
+    Its outputs mix two pictures: what is seen is corrected, what is hidden is painted, on the filling where
+    there is one, and the network says which is which. So an undamaged pixel passes as it is, and a
+    hole needs nothing of what lies in it.
     """
 
     multiple = 2**DEPTH
@@ -48,15 +51,15 @@ class Repairer(nn.Module):
         self.styles = nn.Parameter(torch.zeros(num_styles, 1), requires_grad=False)
         widths = [config.width, 2 * config.width, 3 * config.width, config.body]
         self.feature_channels = widths
-        self.first = nn.Conv2d(16, widths[0], 3, padding=1)
+        self.first = nn.Conv2d(4 * GIVEN, widths[0], 3, padding=1)
         self.downs = nn.ModuleList([nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in pairwise(widths)])
         self.ups = nn.ModuleList([nn.Conv2d(b, a, 1) for a, b in pairwise(widths)])
         self.seen = nn.ModuleList([_blocks(width, config.num_blocks) for width in widths])
         self.made = nn.ModuleList([_blocks(width, config.num_blocks) for width in widths[:-1]])
         # At half resolution too, with what it was given beside what it made of that: the last layers at full
         # resolution took a quarter of the time.
-        self.out = nn.Conv2d(widths[0] + 16, 6 * 4, 3, padding=1)
-        self.hidden = nn.Conv2d(widths[0] + 16, 4, 3, padding=1)
+        self.out = nn.Conv2d(widths[0] + 4 * GIVEN, 7 * 4, 3, padding=1)
+        self.hidden = nn.Conv2d(widths[0] + 4 * GIVEN, 4, 3, padding=1)
         for conv in (self.first, *self.downs, *self.ups):
             start_relu(conv)
         # At first: nothing is corrected, nothing is hidden, and what would be is grey.
@@ -67,42 +70,45 @@ class Repairer(nn.Module):
 
     def forward(self, image: Tensor, style: Tensor, grain: Tensor | None = None) -> Tensor:
         """The picture repaired without a mask; `style` and `grain` are ignored."""
-        return self.repair(image, torch.zeros_like(image[:, :1]))[0]
+        return self._mend(_given(image), self.features(image))[0]
 
-    def repair(self, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """N x 3 x H x W in [-1, 1] and N x 1 x H x W from 0 to 1 (hidden) -> the sound picture, and logits of
-        what is hidden."""
-        return self._mend(image, mask, self._looked_at(torch.cat([image, mask], 1)))
+    def repair(self, image: Tensor, mask: Tensor, filling: Tensor) -> tuple[Tensor, Tensor]:
+        """N x 3 x H x W in [-1, 1], N x 1 x H x W from 0 to 1 (hidden) and the picture with that filled
+        (`inkbridge.filling`; used below the mask) -> the sound picture, and logits of what is hidden."""
+        given = torch.cat([image, mask, mask * filling], 1)
+        return self._mend(given, self._looked_at(given))
 
     def features(self, image: Tensor) -> list[Tensor]:
         """Activations at 1/2 to 1/16 of the resolution."""
-        return self._looked_at(torch.cat([image, torch.zeros_like(image[:, :1])], 1))
+        return self._looked_at(_given(image))
 
     def with_features(
         self, image: Tensor, style: Tensor, grain: Tensor | None = None
     ) -> tuple[Tensor, list[Tensor]]:
         """The result and `features(image)`, for the price of the result."""
         found = self.features(image)
-        return self._mend(image, torch.zeros_like(image[:, :1]), found)[0], found
+        return self._mend(_given(image), found)[0], found
 
-    def _looked_at(self, both: Tensor) -> list[Tensor]:
-        x = self.seen[0](_act(self.first(F.pixel_unshuffle(both, 2))))
+    def _looked_at(self, given: Tensor) -> list[Tensor]:
+        x = self.seen[0](_act(self.first(F.pixel_unshuffle(given, 2))))
         levels = [x]
         for down, blocks in zip(self.downs, self.seen[1:], strict=True):
             x = blocks(_act(down(x)))
             levels.append(x)
         return levels
 
-    def _mend(self, image: Tensor, mask: Tensor, levels: list[Tensor]) -> tuple[Tensor, Tensor]:
+    def _mend(self, given: Tensor, levels: list[Tensor]) -> tuple[Tensor, Tensor]:
         x = levels[-1]
         for up, blocks, skip in zip(self.ups[::-1], self.made[::-1], levels[-2::-1], strict=True):
             x = blocks(F.interpolate(up(x), scale_factor=2.0, mode="bilinear") + skip)
-        given = F.pixel_unshuffle(torch.cat([image, mask], 1), 2)
-        both = torch.cat([x, given], 1)
-        correction, painted = F.pixel_shuffle(self.out(both), 2).chunk(2, 1)
+        image, mask, filling = given.split([3, 1, 3], 1)
+        both = torch.cat([x, F.pixel_unshuffle(given, 2)], 1)
+        correction, painted, needed = F.pixel_shuffle(self.out(both), 2).split([3, 3, 1], 1)
+        # Of a sum of many features some small rest is always left; a factor can be none.
+        correction = torch.sigmoid(STEEP * needed + 1) * correction
         found = STEEP * F.pixel_shuffle(self.hidden(both), 2)
         hidden = torch.maximum(torch.sigmoid(found), mask)
-        return (1 - hidden) * (image + correction) + hidden * painted, found
+        return (1 - hidden) * (image + correction) + hidden * (filling + painted), found
 
     def frozen(self) -> Repairer:
         """A copy for export."""
@@ -179,6 +185,11 @@ def toned(image: Tensor, light: Tensor, tone: Tensor) -> Tensor:
     for knot in range(KNOTS):
         values = values + curves[:, :, knot, None, None] * (1 - (place - knot).abs()).clamp_min(0)
     return values * 2 - 1
+
+
+def _given(image: Tensor) -> Tensor:
+    """What the network is given with a picture alone."""
+    return torch.cat([image, torch.zeros_like(image[:, :1]), torch.zeros_like(image)], 1)
 
 
 class _Block(nn.Module):

@@ -16,9 +16,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from inkbridge.damage import KINDS, Damaged, damage, draw_kinds
-from inkbridge.engine import SURE
+from inkbridge.engine import FAINT, SURE
+from inkbridge.filling import filled
 from inkbridge.images import RGB
-from inkbridge.train.losses import charbonnier, mean_of_gradients, missed
+from inkbridge.train.losses import charbonnier, decibels, mean_of_gradients, missed
 from inkbridge.train.networks.generator import GeneratorConfig
 from inkbridge.train.networks.repairer import Repairer, ToneNet, thumbnail, toned
 from inkbridge.train.recipe import AdversarialConfig, Choice, GanConfig, Recipe
@@ -40,9 +41,11 @@ class RepairLossConfig(AdversarialConfig):
     """0: no discriminator; results are faithful, and soft where nothing tells what was there."""
     pair_weight: float = 10.0
     """Weight of the distance of result and sound picture."""
+    psnr_weight: float = 0.5
+    """Weight of the mean PSNR, by which what is nearly sound counts as much as what is ruined."""
     gradient_weight: float = 5.0
     """Weight of the distance of their gradients."""
-    found_weight: float = 0.2
+    found_weight: float = 1.0
     """Weight of the mask that is found."""
     tone_weight: float = 5.0
     """Weight of the distance of colours put right from those before the damage."""
@@ -85,8 +88,10 @@ class Repair(Recipe):
 
     def finished(self, result: Tensor) -> Tensor:
         """With its colours put right, where they are surely amiss."""
-        light, tone = self.tone_ema(thumbnail(result))
-        sure = torch.sigmoid(tone[:, -1]) > SURE
+        small = thumbnail(result)
+        light, tone = self.tone_ema(small)
+        change = (toned(small, light, tone) - small).square().mean((1, 2, 3)).sqrt() * 127.5
+        sure = (torch.sigmoid(tone[:, -1]) > SURE) & (change > FAINT)
         return torch.where(sure[:, None, None, None], toned(result, light, tone), result)
 
     def update(
@@ -102,15 +107,17 @@ class Repair(Recipe):
         config = self.config.losses
         image, wanted, hidden = self._made(content, rng)
         told = self._told(hidden, rng)
-        result, found = self.passes(self.repairer.repair, image, told)
+        filling = self._filled(image, told)
+        result, found = self.passes(self.repairer.repair, image, told, filling)
         unaided = told.amax((1, 2, 3)) == 0
         parts = {
             "pair": charbonnier(result - wanted),
+            "psnr": decibels(result, wanted),
             "gradient": mean_of_gradients(result - wanted),
             "found": missed(found[unaided], hidden[unaided]) if unaided.any() else found.sum() * 0,
         }
         loss = config.pair_weight * parts["pair"] + config.gradient_weight * parts["gradient"]
-        loss = loss + config.found_weight * parts["found"]
+        loss = loss + config.psnr_weight * parts["psnr"] + config.found_weight * parts["found"]
         small = thumbnail(content)
         views, sound = self._views(small, rng)
         ours = torch.cat([thumbnail(result.detach()), views])
@@ -145,6 +152,13 @@ class Repair(Recipe):
         hidden = torch.from_numpy(np.stack([one.mask for one in made])[:, None]).to(content) / 255
         image, wanted, hidden = (processes.gather(side, len(content)) for side in (image, wanted, hidden))
         return image, wanted, hidden
+
+    def _filled(self, image: Tensor, told: Tensor) -> Tensor:
+        """Images with what the network is told of filled; each process fills its share."""
+        pictures, processes = _pictures(image), self.passes.processes
+        masks = (told[:, 0] * 255).to(torch.uint8).cpu().numpy()
+        made = [filled(pictures[i], masks[i]) for i in processes.places(len(image))]
+        return processes.gather(_image(made, image), len(image))
 
     def _views(self, small: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Thumbnails with changed colours, and what they were."""

@@ -17,13 +17,13 @@ import numpy.typing as npt
 from PIL import Image
 
 from inkbridge.catalogue import find_pack
-from inkbridge.engine import SURE, RepairEngine
+from inkbridge.engine import FAINT, SURE, RepairEngine
 from inkbridge.errors import ConfigError, DataError, PackError
+from inkbridge.filling import Mask, filled
 from inkbridge.images import RGB, Picture, reduced, to_network, to_pil
 from inkbridge.look import AnyPicture, mix, open_picture
 from inkbridge.pack_format import PackFile, PackInfo, read_pack
 from inkbridge.tiling import apply_tiled
-from inkbridge.uses.repair.filling import Mask, filled, grown, opacity
 from inkbridge.uses.repair.tone import amiss, thumbnail, toned, with_contrast
 
 MIDDLE = 128
@@ -31,9 +31,9 @@ MIDDLE = 128
 LARGE = 800
 """Short side, in pixels, above which a picture is looked at reduced to it first: training showed scratches,
 holes and stains as wide as they are there, and on a larger scan the network would see no end of them."""
-OPAQUE = 32
-"""From 0 to 255, as the network finds it: above it what lies below a given mask cannot be seen."""
-LEAST = 2.0
+ENOUGH = 0.01
+"""Share of a picture that must be found hidden to be told to the network in a second pass."""
+LEAST = 4.0
 """Root mean square, of 255, by which pixels must be off for beautify to change them."""
 MILD = 0.6
 """Share of the way that beautify takes colours."""
@@ -65,7 +65,9 @@ class RepairPack:
         if file.info.kind != "repair" or file.tone is None:
             raise PackError(f"{name} is no repair pack. One is trained by recipe repair.")
         self.info: PackInfo = file.info
+        self._name, self._file = name, file
         self._engine = RepairEngine(file.generator, file.tone, name, file.info.size.multiple)
+        self._rich: RepairEngine | None = None
 
     def repair(
         self, picture: AnyPicture, mask: AnyPicture | None = None, **how: bool | float
@@ -88,24 +90,26 @@ class RepairPack:
         only_mask: bool = False,
         colour: bool = True,
         strength: float = 1.0,
+        rich: bool = False,
         on_tile: Callable[[int, int], None] = lambda done, total: None,
     ) -> Repaired:
         """The same for a decoded picture; alpha, EXIF and ICC profile come along.
 
         With `only_mask` every pixel outside `mask` comes back as it was, bit for bit. Without `colour`
-        colours stay as they are. `strength`: 0 is the picture itself, 1 what the pack makes of it. Raises
-        ConfigError for what contradicts itself, DataError for a mask of another size or that covers it all.
+        colours stay as they are. `strength`: 0 is the picture itself, 1 what the pack makes of it. `rich`:
+        where nothing tells what was there texture is made up; without it results are as near as they can be,
+        and soft there. Raises ConfigError for what contradicts itself, DataError for a mask of another size
+        or that covers it all, PackError for a pack that has no rich network.
         """
         _check(picture, strength)
         if only_mask and mask is None:
             raise ConfigError("only_mask needs a mask: it says which pixels may change.")
         if mask is not None:
             _check_mask(mask, picture.rgb)
-        rgb, hidden = self._mended(picture.rgb, mask, on_tile)
+        engine = self._richly() if rich else self._engine
+        rgb, hidden = self._mended(engine, picture.rgb, mask, on_tile)
         if colour and not only_mask:
-            light, tone = self._engine.tone(to_network(thumbnail(rgb)))
-            if amiss(tone) > SURE:
-                rgb = toned(rgb, light, tone)
+            rgb = self._with_colours(rgb)
         if strength < 1.0:
             rgb = mix(picture.rgb, rgb, strength)
         if only_mask and mask is not None:
@@ -130,14 +134,14 @@ class RepairPack:
         """
         _check(picture, strength)
         rgb, done = picture.rgb, []
-        mended, found = self._mended(rgb, None, on_tile)
+        mended, found = self._mended(self._engine, rgb, None, on_tile)
         smooth = np.where(found[..., None] > 0, rgb, mended)
-        if np.sqrt(np.square(smooth.astype(np.float32) - rgb).mean()) > LEAST:
+        if _distance(smooth, rgb) > LEAST:
             rgb = smooth
             done.append("pixels")
-        light, tone = self._engine.tone(to_network(thumbnail(rgb)))
-        if amiss(tone) > SURE:
-            rgb = mix(rgb, toned(rgb, light, tone), MILD)
+        coloured = self._with_colours(rgb)
+        if coloured is not rgb:
+            rgb = mix(rgb, coloured, MILD)
             done.append("light and colour")
         stretched = with_contrast(rgb)
         if stretched is not rgb:
@@ -147,50 +151,71 @@ class RepairPack:
             rgb = mix(picture.rgb, rgb, strength)
         return Beautified(replace(picture, rgb=rgb), tuple(done))
 
-    def _mended(self, rgb: RGB, mask: Mask | None, on_tile: Callable[[int, int], None]) -> tuple[RGB, Mask]:
-        height, width = rgb.shape[:2]
-        if min(height, width) <= LARGE:
-            return self._looked_at(rgb, mask, on_tile)
-        small = reduced(rgb, LARGE)
-        given = None if mask is None else _shrunk(mask, *small.shape[:2])
-        mended, found = (_enlarged(side, height, width) for side in self._looked_at(small, given, _silent))
-        hidden = _whole(found if mask is None else mask)
-        # What is hidden is painted as the reduced picture has it; only then is each pixel looked at.
-        rgb, found = self._passed(np.where(hidden[..., None] > 0, mended, rgb), None, on_tile)
-        return rgb, np.maximum(hidden, _whole(found))
+    def _with_colours(self, rgb: RGB) -> RGB:
+        """Colours put right where they are surely amiss; else the very same array."""
+        small = thumbnail(rgb)
+        light, tone = self._engine.tone(to_network(small))
+        if amiss(tone) <= SURE or _distance(toned(small, light, tone), small) <= FAINT:
+            return rgb
+        return toned(rgb, light, tone)
 
-    def _looked_at(
-        self, rgb: RGB, mask: Mask | None, on_tile: Callable[[int, int], None]
+    def _richly(self) -> RepairEngine:
+        if self._rich is None:
+            if self._file.rich is None or self._file.tone is None:
+                raise PackError(f"{self._name} has no rich network; mend without rich, or take another pack.")
+            size = self.info.size
+            self._rich = RepairEngine(self._file.rich, self._file.tone, self._name, size.multiple)
+        return self._rich
+
+    def _mended(
+        self, engine: RepairEngine, rgb: RGB, mask: Mask | None, on_tile: Callable[[int, int], None]
     ) -> tuple[RGB, Mask]:
-        """With a mask twice: what the network itself takes for holes there is filled before it paints.
-
-        What it finds alone is not filled: too much of that is none, and a corrected pixel loses less.
-        """
-        if mask is None:
-            mended, found = self._passed(rgb, None, on_tile)
-            return mended, _whole(found)
-        _, found = self._passed(rgb, None, lambda done, total: on_tile(done, 2 * total))
-        hidden = _whole(mask)
-        holes = grown(np.where(opacity(found, hidden) > OPAQUE, hidden, 0).astype(np.uint8))
-        if holes.any() and not holes.all():
-            rgb = np.where(holes[..., None] > 0, filled(rgb, holes), rgb)
-        mended, _ = self._passed(rgb, hidden, lambda done, total: on_tile(total + done, 2 * total))
+        """Without a mask what the network finds is told to it in a second pass, as somebody would; where it
+        finds little, that is often none, and the second pass is left out."""
+        height, width = rgb.shape[:2]
+        nothing = np.zeros((height, width), np.uint8)
+        if min(height, width) > LARGE:
+            # What the reduced picture became is what the network paints on.
+            small = reduced(rgb, LARGE)
+            given = None if mask is None else _shrunk(mask, *small.shape[:2])
+            filling, found = (
+                _enlarged(side, height, width) for side in self._mended(engine, small, given, _silent)
+            )
+            hidden = _whole(found) if mask is None else mask
+            if mask is None and hidden.mean() <= 255 * ENOUGH:
+                mended, found = self._passed(engine, rgb, nothing, rgb, on_tile)
+                return mended, np.maximum(hidden, _whole(found))
+        elif mask is None:
+            mended, found = self._passed(engine, rgb, nothing, rgb, _half(on_tile, 0))
+            hidden = _whole(found)
+            if hidden.mean() <= 255 * ENOUGH:
+                return mended, hidden
+            filling, on_tile = filled(rgb, hidden), _half(on_tile, 1)
+        else:
+            hidden, filling = _whole(mask), filled(rgb, mask)
+        mended, _ = self._passed(engine, rgb, hidden, filling, on_tile)
         return mended, hidden
 
-    def _passed(self, rgb: RGB, mask: Mask | None, on_tile: Callable[[int, int], None]) -> tuple[RGB, Mask]:
-        """Through the network, tile by tile: the picture, and from 0 to 255 how surely a pixel is hidden."""
-        given = np.zeros(rgb.shape[:2], np.uint8) if mask is None else mask
-        # The mask travels as a fourth channel through the tiles, and what was found comes back as one.
-        both = np.concatenate([rgb, given[..., None]], -1)
+    def _passed(
+        self,
+        engine: RepairEngine,
+        rgb: RGB,
+        mask: Mask,
+        filling: RGB,
+        on_tile: Callable[[int, int], None],
+    ) -> tuple[RGB, Mask]:
+        """Through the network, tile by tile: the picture, and from 0 to 255 how surely a pixel is hidden.
+        Below the mask it paints on `filling`."""
+        # Mask and filling travel as channels through the tiles, and what was found comes back as one.
+        together = np.concatenate([rgb, _whole(mask)[..., None], filling], -1)
 
         def network(window: npt.NDArray[np.float32], top: int, left: int) -> npt.NDArray[np.float32]:
-            result, hidden = self._engine.repair(
-                window[:, :3], (window[:, 3:] + np.float32(1)) / np.float32(2)
-            )
-            return np.concatenate([result, hidden * 2 - 1], 1)
+            image, mask, filling = np.split(window, [3, 4], 1)
+            result, hidden = engine.repair(image, (mask + np.float32(1)) / np.float32(2), filling)
+            return np.concatenate([result, hidden * 2 - 1, filling], 1)
 
         size = self.info.size
-        out = apply_tiled(network, both, size.overlap, size.multiple, mirror=size.mirror, on_tile=on_tile)
+        out = apply_tiled(network, together, size.overlap, size.multiple, mirror=size.mirror, on_tile=on_tile)
         return np.ascontiguousarray(out[..., :3]), np.ascontiguousarray(out[..., 3])
 
 
@@ -209,6 +234,16 @@ def _whole(mask: npt.NDArray[np.uint8]) -> Mask:
 
 def _enlarged(pixels: npt.NDArray[np.uint8], height: int, width: int) -> npt.NDArray[np.uint8]:
     return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def _half(on_tile: Callable[[int, int], None], which: int) -> Callable[[int, int], None]:
+    """What tells how far the first or the second of two passes is."""
+    return lambda done, total: on_tile(which * total + done, 2 * total)
+
+
+def _distance(one: RGB, other: RGB) -> float:
+    """Root mean square, of 255."""
+    return float(np.sqrt(np.square(one.astype(np.float32) - other).mean()))
 
 
 def _silent(done: int, total: int) -> None:
