@@ -5,11 +5,12 @@ Outside networks a picture is RGB uint8, H x W x 3. Inside, it is float32, N x 3
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -19,6 +20,11 @@ import numpy.typing as npt
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from inkbridge.errors import DataError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 RGB = npt.NDArray[np.uint8]
 
@@ -272,6 +278,9 @@ def write_picture(picture: Picture, path: str | os.PathLike[str], quality: int =
     return notes
 
 
+_PART = ".part"
+
+
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Call `write(file)` on a temporary file beside `path`, then rename it into place.
 
@@ -280,9 +289,11 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     temporary = None
     try:
         with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False
+            dir=path.parent, prefix=f".{path.name}.", suffix=_PART, delete=False
         ) as file:
             temporary = Path(file.name)
+            with contextlib.suppress(OSError):  # not on every file system
+                _hold(file)
             write(file)
             file.flush()
             os.fsync(file.fileno())
@@ -295,6 +306,25 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path, names: Collection[str]) -> None:
+    """Remove temporary files of writers of files of these names that were killed; those at work stay."""
+    for path in folder.glob(f".*{_PART}"):
+        if path.name[1:].rsplit(".", 2)[0] not in names:
+            continue
+        try:
+            with path.open("rb") as file:
+                _hold(file)
+            path.unlink()
+        except OSError:
+            continue  # somebody holds it, or it is renamed by now
+
+
+def _hold(file: IO[bytes]) -> None:
+    """While the file is open no other process can do the same; OSError when one does."""
+    if fcntl is not None:  # where there is none an open file cannot be removed anyway
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def find_pictures(folder: str | os.PathLike[str]) -> list[Path]:

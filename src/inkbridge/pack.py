@@ -46,18 +46,20 @@ MOST_ENLARGED = 2.0
 class StylePack:
     """One or more styles, ready to be applied."""
 
-    def __init__(self, file: PackFile, name: str, default_style: str | None = None) -> None:
-        """`name` is used in messages; `default_style` is what `apply` takes when none is named."""
+    def __init__(self, file: PackFile, name: str, default_style: str | None = None, threads: int = 0) -> None:
+        """`name` is used in messages; `default_style` is what `apply` takes when none is named. With 0
+        `threads` the network has one for each core."""
         if file.info.kind != "style":
             raise PackError(
                 f"{name} is no style but a {file.info.kind} pack: use inkbridge {file.info.kind}."
             )
+        self.file: PackFile = file
         self.info: PackInfo = file.info
         self.license: str = file.license
-        self._name = name
+        self.name = name
         self._default = default_style or self.styles[0]
         dim = len(file.info.styles[0].code)
-        self._engine = Engine(file.generator, name, dim, file.info.size.multiple)
+        self._engine = Engine(file.generator, name, dim, file.info.size.multiple, threads)
         self._encoder = EncoderEngine(file.encoder, name, dim) if file.encoder is not None else None
 
     @property
@@ -167,12 +169,12 @@ class StylePack:
                 return np.array(entry.code, np.float32)
         near = difflib.get_close_matches(wanted, self.styles, 1)
         hint = f" Did you mean {near[0]}?" if near else ""
-        raise PackError(f"{self._name} has no style '{wanted}'.{hint} It has: {', '.join(self.styles)}.")
+        raise PackError(f"{self.name} has no style '{wanted}'.{hint} It has: {', '.join(self.styles)}.")
 
     def _read(self, example: AnyPicture) -> Code:
         if self._encoder is None:
             raise PackError(
-                f"{self._name} cannot take a style from an example: it has no style encoder. "
+                f"{self.name} cannot take a style from an example: it has no style encoder. "
                 "Packs trained with recipe multistyle have one."
             )
         rgb = open_picture(example).rgb

@@ -14,6 +14,7 @@ app = App(
     name="inkbridge",
     version=__version__,
     help="Move the style of one picture culture onto another's pictures.",
+    suppress_keyboard_interrupt=False,  # `main` says that it stopped
 )
 app.command("inkbridge.cli.apply:apply")
 app.command("inkbridge.cli.styles:styles")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 if TYPE_CHECKING:
-    from inkbridge.look import Look
+    from inkbridge.many import Done, Job, Painter
     from inkbridge.pack import StylePack
 
 
@@ -29,8 +30,13 @@ def apply(
     outside: str | None = None,
     quality: int = 95,
     max_megapixels: float = 200.0,
+    again: Annotated[bool, Parameter(negative=())] = False,
+    processes: int | None = None,
 ) -> int:
     """Paint one or more pictures in a style, in a fusion of styles, or like an example.
+
+    Several are painted side by side, and those whose results are there are left alone: the same command goes
+    on where it was stopped.
 
     Parameters
     ----------
@@ -59,15 +65,22 @@ def apply(
         JPEG, WebP and AVIF quality, 1 to 100.
     max_megapixels
         Larger pictures are refused.
+    again
+        Of several: paint those too whose results are there.
+    processes
+        Of several: how many are painted at a time (default: one for each core).
     """
-    from inkbridge.errors import ConfigError, InkbridgeError
+    from inkbridge.errors import ConfigError
     from inkbridge.look import Look
+    from inkbridge.many import Job, Painter
     from inkbridge.pack import load_for
 
     if not 1 <= quality <= 100:
         raise ConfigError(f"--quality {quality} cannot be used: it must be from 1 to 100.")
     if not style and not like and pack is None:
         raise ConfigError("Say which style: --style NAME (see inkbridge styles) or --like PICTURE.")
+    if processes is not None and processes < 1:
+        raise ConfigError(f"--processes {processes} cannot be used: one is needed at least.")
     styles = dict(_weighted(entry) for entry in style or [])
     if len(styles) < len(style or []):
         raise ConfigError("A style is named twice; give each once, with its weight.")
@@ -85,21 +98,11 @@ def apply(
         mask=mask,
     )
     look.check()
-    failures = []
-    for source, target in jobs:
-        try:
-            _apply_one(loaded, source, target, look, quality, int(max_megapixels * 1e6))
-        except InkbridgeError as error:
-            if len(jobs) == 1:
-                raise
-            failures.append(str(error))
-            print(f"left out: {error}", file=sys.stderr)
-    if failures:
-        print(
-            f"inkbridge: {len(failures)} of {len(jobs)} pictures could not be painted (see above).",
-            file=sys.stderr,
-        )
-    return 1 if failures else 0
+    painter = Painter(loaded.file, loaded.name, look, quality, int(max_megapixels * 1e6))
+    if len(pictures) == 1 and not pictures[0].is_dir():
+        _apply_one(loaded, painter, Job(*jobs[0]))
+        return 0
+    return _apply_many(loaded, painter, [Job(*job) for job in jobs], again, processes)
 
 
 def _weighted(text: str) -> tuple[str, float]:
@@ -139,21 +142,60 @@ def _plan(pictures: list[Path], out: Path) -> list[tuple[Path, Path]]:
     return jobs
 
 
-def _apply_one(
-    pack: StylePack, source: Path, target: Path, look: Look, quality: int, max_pixels: int
-) -> None:
+def _apply_one(pack: StylePack, painter: Painter, job: Job) -> None:
     from inkbridge.cli.progress import bar
     from inkbridge.errors import DataError
-    from inkbridge.images import check_not_itself, read_picture, write_picture
 
-    check_not_itself(target, source)
-    picture = read_picture(source, max_pixels)
-    with bar(f"painting {source.name}") as advance:
-        painted = pack.apply_to(picture, look, on_tile=advance)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"Folder '{target.parent}' cannot be made: {error.strerror}.") from None
-    notes = painted.notes + write_picture(painted, target, quality)
-    said = f" ({'; '.join(notes)})" if notes else ""
-    print(f"{source} -> {target}{said}")
+    with bar(f"painting {job.source.name}") as advance:
+        done = painter.paint(pack, job, advance)
+    if done.error:
+        raise DataError(done.error)
+    print(_said(done))
+
+
+def _apply_many(
+    pack: StylePack, painter: Painter, jobs: list[Job], again: bool, processes: int | None
+) -> int:
+    from inkbridge.cli.progress import bar
+    from inkbridge.images import remove_leftovers
+    from inkbridge.many import paint_many, usable_cores
+
+    names: dict[Path, set[str]] = {}
+    for job in jobs:
+        names.setdefault(job.target.parent, set()).add(job.target.name)
+    for folder, here in names.items():
+        remove_leftovers(folder, here)
+    waiting = [job for job in jobs if again or not _is_there(job)]
+    processes = min(processes or usable_cores(), max(len(waiting), 1))
+    work: Iterator[Done]
+    if processes == 1:
+        work = (painter.paint(pack, job) for job in waiting)
+    else:
+        work = paint_many(painter, waiting, processes)
+    left_out = 0
+    with bar(f"painting {len(waiting):,} pictures") as advance:
+        for number, done in enumerate(work, 1):
+            advance(number, len(waiting))
+            if done.error:
+                left_out += 1
+                print(f"left out: {done.error}", file=sys.stderr)
+            else:
+                print(_said(done), flush=True)
+    there = len(jobs) - len(waiting)
+    said = f"; {there:,} were there already (--again paints them anew)" if there else ""
+    print(f"{len(waiting) - left_out:,} of {len(jobs):,} pictures painted{said}.")
+    if left_out:
+        print(
+            f"inkbridge: {left_out} of {len(jobs)} pictures could not be painted (see above).",
+            file=sys.stderr,
+        )
+    return 1 if left_out else 0
+
+
+def _is_there(job: Job) -> bool:
+    return job.target.exists() and not (job.source.exists() and job.target.samefile(job.source))
+
+
+def _said(done: Done) -> str:
+    notes = f" ({'; '.join(done.notes)})" if done.notes else ""
+    return f"{done.job.source} -> {done.job.target}{notes}"
