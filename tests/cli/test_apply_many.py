@@ -33,7 +33,9 @@ def command(folder, pack, out, *more):
 
 def begun(folder, pack, out, *more):
     """The command, once it has painted some pictures and is far from its end."""
-    arguments = [sys.executable, "-m", "inkbridge", *map(str, command(folder, pack, out, *more))]
+    # Where tests run in the background the shell has told them to ignore Ctrl-C.
+    heeding = "env", "--default-signal=INT"
+    arguments = [*heeding, sys.executable, "-m", "inkbridge", *map(str, command(folder, pack, out, *more))]
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while len(results(out)) < 10:
         assert process.poll() is None, process.communicate()
