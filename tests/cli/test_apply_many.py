@@ -126,7 +126,9 @@ def test_killed_it_goes_on_where_it_was_and_no_process_stays(stub_pack, folder, 
     started = children(process.pid)
     assert len(started) >= 2
     process.kill()
-    process.communicate()
+    process.wait()
+    process.stdout.close()
+    process.stderr.close()
     until = time.monotonic() + 10
     while any(map(is_there, started)):
         assert time.monotonic() < until, "processes stayed"
