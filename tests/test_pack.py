@@ -183,8 +183,20 @@ def test_a_missing_pack_and_a_wrong_ending_are_refused(tmp_path):
         write_pack(tmp_path / "a.zip", pack_file())
 
 
-def test_the_bundled_repair_pack_mends_and_carries_its_provenance():
-    """Of one draw of one picture chance decides: a pale hole in snow may be snow."""
+@pytest.mark.parametrize(
+    "sample",
+    [
+        "photos/portrait.jpg",
+        "paintings/turner-shipwreck.jpg",
+        pytest.param(
+            "paintings/hiroshige-kanbara.jpg",
+            marks=pytest.mark.xfail(
+                strict=True, reason="pale holes in snow are kept although it is told of them"
+            ),
+        ),
+    ],
+)
+def test_the_bundled_repair_pack_mends_and_carries_its_provenance(sample):
     file = BUNDLED / "repair.stylepack"
     pack = inkbridge.load_repair_pack("repair")
     assert read_pack(file).license
@@ -192,24 +204,30 @@ def test_the_bundled_repair_pack_mends_and_carries_its_provenance():
     assert all(gain > 0 for gain in pack.info.measured["gain_with_mask"].values())
     assert file.stat().st_size < 10e6
     assert file.with_suffix(".md").exists()
-    kinds = {"scratches": 0.6, "stains": 0.5, "holes": 0.4, "noise": 0.4}
-    errors = []
-    for sample in (
-        "photos/portrait.jpg",
-        "paintings/turner-shipwreck.jpg",
-        "paintings/hiroshige-kanbara.jpg",
-    ):
-        sound = reduced(read_picture(SAMPLES / sample).rgb, 256)
-        for seed in range(3, 7):
-            hurt = damage(sound, kinds, seed, unit=1.0)
-            results = hurt.rgb, pack.repair(hurt.rgb, hurt.mask), pack.repair(hurt.rgb), pack.repair(sound)
-            errors.append([float(np.square(one.astype(float) - sound).mean()) for one in results])
+    worse, told, alone, left = repaired(pack, sample, 3)
+    assert told < 0.5 * worse
+    assert alone < 0.8 * worse
+    assert left < 0.1 * worse
+
+
+def test_the_bundled_repair_pack_mends_most_of_what_was_drawn_anew():
+    pack = inkbridge.load_repair_pack("repair")
+    samples = "photos/portrait.jpg", "paintings/turner-shipwreck.jpg", "paintings/hiroshige-kanbara.jpg"
+    errors = [repaired(pack, sample, seed) for sample in samples for seed in range(3, 7)]
     worse, told, alone, left = np.array(errors).T
     assert told.sum() < 0.4 * worse.sum()
     assert alone.sum() < 0.6 * worse.sum()
     assert (told < 0.8 * worse).all()
     assert (alone < worse).all()
     assert (left < 0.1 * worse).all()
+
+
+def repaired(pack, sample, seed):
+    """Squared errors: damaged, repaired with the mask, without, and of the sound picture repaired."""
+    sound = reduced(read_picture(SAMPLES / sample).rgb, 256)
+    hurt = damage(sound, {"scratches": 0.6, "stains": 0.5, "holes": 0.4, "noise": 0.4}, seed, unit=1.0)
+    results = hurt.rgb, pack.repair(hurt.rgb, hurt.mask), pack.repair(hurt.rgb), pack.repair(sound)
+    return [float(np.square(one.astype(float) - sound).mean()) for one in results]
 
 
 PAINTING = sorted(path for path in BUNDLED.glob("*.stylepack") if read_pack(path).info.kind == "style")

@@ -158,8 +158,8 @@ def test_a_large_scan_is_mended_as_the_small_picture_is(pack, monkeypatch):
     for rows in (direct, reduced_first):
         for mended, *_, hurt in rows:  # with the mask and without
             assert mended < 0.4 * hurt
+    assert reduced_first[0, 0] < 0.7 * direct[0, 0]
     _, hits, wrong, hidden, _ = reduced_first[1]
-    assert wrong < 0.6 * direct[1, 2]
     assert hits > 0.5 * hidden
     assert hits > 0.5 * (hits + wrong)
 

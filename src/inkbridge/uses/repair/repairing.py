@@ -175,17 +175,17 @@ class RepairPack:
         height, width = rgb.shape[:2]
         nothing = np.zeros((height, width), np.uint8)
         if min(height, width) > LARGE:
-            # What the reduced picture became is what the network paints on.
             small = reduced(rgb, LARGE)
             given = None if mask is None else _shrunk(mask, *small.shape[:2])
-            filling, found = (
+            mended, found = (
                 _enlarged(side, height, width) for side in self._mended(engine, small, given, _silent)
             )
-            hidden = _whole(found) if mask is None else mask
-            if mask is None and hidden.mean() <= 255 * ENOUGH:
-                mended, found = self._passed(engine, rgb, nothing, rgb, on_tile)
-                return mended, np.maximum(hidden, _whole(found))
-        elif mask is None:
+            hidden = _whole(found if mask is None else mask)
+            # What is hidden is painted as the reduced picture has it; only then is each pixel looked at.
+            rgb = np.where(hidden[..., None] > 0, mended, rgb)
+            mended, found = self._passed(engine, rgb, nothing, rgb, on_tile)
+            return mended, np.maximum(hidden, _whole(found))
+        if mask is None:
             mended, found = self._passed(engine, rgb, nothing, rgb, _half(on_tile, 0))
             hidden = _whole(found)
             if hidden.mean() <= 255 * ENOUGH:
