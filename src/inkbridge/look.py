@@ -77,6 +77,15 @@ def weighted_examples(examples: Examples | None) -> list[tuple[AnyPicture, float
     return [example if isinstance(example, tuple) else (example, 1.0) for example in examples]
 
 
+def weighted_name(text: str) -> tuple[str, float]:
+    """NAME:WEIGHT -> (NAME, WEIGHT); NAME alone has weight 1."""
+    name, colon, weight = text.rpartition(":")
+    try:
+        return (name, float(weight)) if colon and name else (text, 1.0)
+    except ValueError:
+        return text, 1.0
+
+
 def shares(weights: Sequence[float]) -> list[float]:
     """Weights scaled to a sum of 1; raises ConfigError for negative or infinite ones, or all 0."""
     for weight in weights:

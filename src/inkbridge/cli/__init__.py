@@ -31,6 +31,7 @@ app.command("inkbridge.cli.read:read")
 app.command("inkbridge.cli.damage:damage")
 app.command("inkbridge.cli.repair:repair")
 app.command("inkbridge.cli.beautify:beautify")
+app.command("inkbridge.cli.web:web")
 
 
 def main() -> None:

@@ -71,7 +71,7 @@ def apply(
         Of several: how many are painted at a time (default: one for each core).
     """
     from inkbridge.errors import ConfigError
-    from inkbridge.look import Look
+    from inkbridge.look import Look, weighted_name
     from inkbridge.many import Job, Painter
     from inkbridge.pack import load_for
 
@@ -81,13 +81,13 @@ def apply(
         raise ConfigError("Say which style: --style NAME (see inkbridge styles) or --like PICTURE.")
     if processes is not None and processes < 1:
         raise ConfigError(f"--processes {processes} cannot be used: one is needed at least.")
-    styles = dict(_weighted(entry) for entry in style or [])
+    styles = dict(weighted_name(entry) for entry in style or [])
     if len(styles) < len(style or []):
         raise ConfigError("A style is named twice; give each once, with its weight.")
     jobs = _plan(pictures, out)
     loaded, styles = load_for(styles, pack, with_encoder=bool(like))
     # Once for all pictures: what is wrong with it is said once, and examples are read once.
-    code = loaded.code(styles or None, [_weighted(entry) for entry in like] if like else None)
+    code = loaded.code(styles or None, [weighted_name(entry) for entry in like] if like else None)
     ground = None if outside is None else loaded.code(outside)
     look = Look(
         code,
@@ -103,15 +103,6 @@ def apply(
         _apply_one(loaded, painter, Job(*jobs[0]))
         return 0
     return _apply_many(loaded, painter, [Job(*job) for job in jobs], again, processes)
-
-
-def _weighted(text: str) -> tuple[str, float]:
-    """NAME:WEIGHT -> (NAME, WEIGHT); NAME alone has weight 1."""
-    name, colon, weight = text.rpartition(":")
-    try:
-        return (name, float(weight)) if colon and name else (text, 1.0)
-    except ValueError:
-        return text, 1.0
 
 
 def _plan(pictures: list[Path], out: Path) -> list[tuple[Path, Path]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json as json_format
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,8 +11,6 @@ from cyclopts import Parameter
 
 if TYPE_CHECKING:
     from inkbridge.images import RGB
-
-    Measure = Callable[[RGB, RGB], float]
 
 
 def compare(
@@ -42,11 +39,11 @@ def compare(
     """
     from inkbridge.errors import DataError
     from inkbridge.metrics.interval import bootstrap_interval
+    from inkbridge.metrics.measures import MEASURES, measured
 
     pairs = _pair(a, b)
     if difference is not None:
         _check_target(difference, is_folder=a.is_dir())
-    measures = _measures()
     rows: dict[str, dict[str, float | None]] = {}
     for name, first, second in pairs:
         ours, theirs = _read(first), _read(second)
@@ -55,11 +52,11 @@ def compare(
                 f"{first} is {ours.shape[1]} x {ours.shape[0]} and {second} {theirs.shape[1]} x "
                 f"{theirs.shape[0]}; only pictures of the same size can be compared. Resize one."
             )
-        rows[name] = {label: _value(measure, ours, theirs) for label, measure in measures.items()}
+        rows[name] = {label: measured(label, ours, theirs) for label in MEASURES}
         if difference is not None:
             _write_difference(ours, theirs, difference / f"{name}.png" if a.is_dir() else difference)
     means: dict[str, dict[str, float | list[float] | None]] = {}
-    for label in measures:
+    for label in MEASURES:
         values = [value for row in rows.values() if (value := row[label]) is not None]
         finite = [value for value in values if math.isfinite(value)]
         interval = list(bootstrap_interval(finite)) if len(finite) > 1 else None
@@ -69,29 +66,6 @@ def compare(
     else:
         _print_table(rows, means if len(rows) > 1 else None)
     return 0
-
-
-def _measures() -> dict[str, Measure]:
-    from inkbridge.metrics import fsim, similarity
-
-    return {
-        "SSIM": similarity.ssim,
-        "MS-SSIM": similarity.ms_ssim,
-        "FSIM": fsim.fsim,
-        "FSIMc": fsim.fsimc,
-        "PSNR": similarity.psnr,
-        "structure": similarity.structure_correlation,
-        "edges": similarity.edge_correlation,
-    }
-
-
-def _value(measure: Measure, a: RGB, b: RGB) -> float | None:
-    """None for what the pictures are too small for, or for a PSNR that is infinite."""
-    try:
-        value = measure(a, b)
-    except ValueError:
-        return None
-    return round(value, 6) if math.isfinite(value) else None
 
 
 def _pair(a: Path, b: Path) -> list[tuple[str, Path, Path]]:

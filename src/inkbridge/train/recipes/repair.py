@@ -26,6 +26,11 @@ from inkbridge.train.recipe import AdversarialConfig, Choice, GanConfig, Recipe
 
 SOUND = 0.1
 """Share of pictures that are left undamaged, to be left alone."""
+CHANCES = 0.5, 0.9, 0.7
+"""That a picture's colours, its sheet, its pixels are damaged: more sheets than the world has, for finding
+what hides a picture is learned the slowest."""
+TOLD = 0.35
+"""Share of crops whose mask is told: to find it is the harder half."""
 VIEWS = 1
 """Times that the tone network sees each crop besides, with other colours each time: it learns from many
 pictures, and each costs it a tenth of what it costs the repairer."""
@@ -139,7 +144,7 @@ class Repair(Recipe):
         unit = float(np.exp(rng.uniform(np.log(low), np.log(high))))
         kinds: dict[str, float] = {}
         if rng.random() >= SOUND:
-            kinds = draw_kinds(rng, self.config.kinds, self.config.strengths)
+            kinds = draw_kinds(rng, self.config.kinds, self.config.strengths, CHANCES)
         return damage(picture, kinds, seed, None if whole else unit)
 
     def _made(self, content: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
@@ -171,11 +176,11 @@ class Repair(Recipe):
         return _image(made, small), sound
 
     def _told(self, hidden: Tensor, rng: torch.Generator) -> Tensor:
-        """The mask as somebody gave it, of half of the pictures: drawn more or less generously."""
+        """The mask as somebody gave it, of some of the pictures: drawn more or less generously."""
         masks = []
         for mask in hidden.split(1):
             reach = int(torch.randint(4, (), generator=rng))
-            given = bool(torch.rand((), generator=rng) < 0.5)
+            given = bool(torch.rand((), generator=rng) < TOLD)
             grown = F.max_pool2d(mask, 2 * reach + 1, stride=1, padding=reach)
             masks.append(grown if given else torch.zeros_like(mask))
         return torch.cat(masks)
