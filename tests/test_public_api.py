@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -42,3 +43,14 @@ def test_help_does_not_load_onnxruntime_or_torch():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert all(command in done.stdout for command in ("apply", "styles", "train", "export"))
+
+
+def test_nothing_is_left_or_reported_by_painting(tmp_path):
+    """ONNX Runtime leaves a number that tells sessions apart where it reports them."""
+    for name in ("home", "tmp"):
+        (tmp_path / name).mkdir()
+    environment = {key: value for key, value in os.environ.items() if key != "ORT_DISABLE_TELEMETRY"}
+    environment |= {"HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path / "tmp")}
+    code = "import inkbridge, numpy; inkbridge.load('ukiyo-e').apply(numpy.zeros((64, 64, 3), numpy.uint8))"
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

@@ -5,6 +5,7 @@ inkbridge.load("ukiyo-e").apply("photo.jpg").save("painting.png")
 inkbridge.load_repair_pack("repair").repair("scratched.jpg").save("mended.png")
 """
 
+import os as _os
 from typing import TYPE_CHECKING
 
 from inkbridge.errors import (
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from inkbridge.look import Look
     from inkbridge.pack import StylePack, load
     from inkbridge.uses.repair.repairing import RepairPack, load_repair_pack
+
+# ONNX Runtime reports to its maker from 1.29 on unless this is set before it is loaded. Pictures are nobody
+# else's business; who wants to report sets it to 0.
+_os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"
 

@@ -77,14 +77,13 @@ class Desk:
     def take(self, place: tuple[int, int, str], given_up: threading.Event) -> None:
         """Wait for the turn; raises Stopped when the work is given up before."""
         with self._changed:
-            while self._at_work is not None or self._waiting[0] != place:
-                if given_up.is_set():
-                    self._waiting.remove(place)
-                    self._changed.notify_all()
-                    raise Stopped("It was stopped.")
+            while not given_up.is_set() and (self._at_work is not None or self._waiting[0] != place):
                 self._changed.wait(LOOK)
-            self._at_work = place[2]
             self._waiting.remove(place)
+            if given_up.is_set():
+                self._changed.notify_all()
+                raise Stopped("It was stopped.")
+            self._at_work = place[2]
 
     def leave(self) -> None:
         """The turn is over."""
