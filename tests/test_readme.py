@@ -34,6 +34,7 @@ def test_the_readme_shows_each_command():
         "damage",
         "repair",
         "beautify",
+        "web",
     }
 
 
