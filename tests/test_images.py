@@ -239,3 +239,16 @@ def test_find_pictures_is_sorted_and_skips_hidden_and_other_files(tmp_path):
         find_pictures(tmp_path / "none")
     with pytest.raises(DataError, match="is a file"):
         find_pictures(tmp_path / "a.png")
+
+
+def test_a_tiff_whose_second_page_is_broken_is_refused_in_a_sentence(tmp_path, recwarn):
+    path = tmp_path / "pages.tif"
+    Image.new("RGB", (20, 20)).save(path)
+    data = bytearray(path.read_bytes())
+    first = int.from_bytes(data[4:8], "little")
+    link = first + 2 + 12 * int.from_bytes(data[first : first + 2], "little")
+    data[link : link + 4] = len(data).to_bytes(4, "little")  # a directory that says nothing
+    path.write_bytes(data + bytes(6))
+    with pytest.raises(DataError, match="pages.tif is damaged or cut short"):
+        read_picture(path)
+    assert not recwarn.list

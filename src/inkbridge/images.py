@@ -93,11 +93,25 @@ def read_picture(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> 
 
 def decode(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Picture:
     """Decode the bytes of a picture file; `name` is used in error messages only."""
+    with warnings.catch_warnings():
+        # Of what Pillow warns of: our own cap replaces its cap, which cannot be lifted for one file alone, and
+        # what is broken in metadata is left out.
+        warnings.simplefilter("ignore")
+        image = _opened(data, name, max_pixels)
+        try:
+            notes = _notes_before_decoding(image, data)
+            image.load()
+            return _from_loaded(image, notes)
+        except Exception as error:
+            raise DataError(
+                f"{name} is damaged or cut short and cannot be read: {error}. Copy it again or leave it out."
+            ) from error
+
+
+def _opened(data: bytes, name: str, max_pixels: int) -> Image.Image:
+    """A picture whose header was read, of a size that is allowed."""
     try:
-        with warnings.catch_warnings():
-            # Our own cap below replaces Pillow's, which cannot be lifted for one file alone.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(data), formats=FORMATS)
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
     except Image.DecompressionBombError:
         raise _too_large(name, "more than", max_pixels) from None
     except UnidentifiedImageError:
@@ -111,14 +125,7 @@ def decode(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Picture:
         raise _too_large(name, f"{width} x {height} =", max_pixels, width * height)
     if width * height == 0:
         raise DataError(f"{name} has no pixels ({width} x {height}).")
-    notes = _notes_before_decoding(image, data)
-    try:
-        image.load()
-        return _from_loaded(image, notes)
-    except Exception as error:
-        raise DataError(
-            f"{name} is damaged or cut short and cannot be read: {error}. Copy it again or leave it out."
-        ) from error
+    return image
 
 
 def from_pil(image: Image.Image) -> Picture:

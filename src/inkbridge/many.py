@@ -66,6 +66,8 @@ class Painter:
             notes = write_picture(painted, job.target, self.quality)
         except InkbridgeError as error:
             return Done(job, error=str(error))
+        except Exception as error:  # no picture, whatever is wrong with it, stops the others
+            return Done(job, error=f"{job.source} cannot be painted ({type(error).__name__}: {error}).")
         return Done(job, (*painted.notes, *notes))
 
 
