@@ -249,6 +249,6 @@ def test_a_tiff_whose_second_page_is_broken_is_refused_in_a_sentence(tmp_path, r
     link = first + 2 + 12 * int.from_bytes(data[first : first + 2], "little")
     data[link : link + 4] = len(data).to_bytes(4, "little")  # a directory that says nothing
     path.write_bytes(data + bytes(6))
-    with pytest.raises(DataError, match="pages.tif is damaged or cut short"):
+    with pytest.raises(DataError, match=r"pages\.tif is damaged or cut short"):
         read_picture(path)
     assert not recwarn.list

@@ -94,8 +94,8 @@ def read_picture(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> 
 def decode(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Picture:
     """Decode the bytes of a picture file; `name` is used in error messages only."""
     with warnings.catch_warnings():
-        # Of what Pillow warns of: our own cap replaces its cap, which cannot be lifted for one file alone, and
-        # what is broken in metadata is left out.
+        # Of what Pillow warns of: our own cap replaces its cap, which cannot be lifted for one file, and what
+        # is broken in metadata is left out.
         warnings.simplefilter("ignore")
         image = _opened(data, name, max_pixels)
         try:

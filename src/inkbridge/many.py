@@ -26,12 +26,16 @@ AHEAD = 2
 """Pictures that wait for each process, so that none is idle."""
 
 
+Place = Path | str
+"""Of a picture: a path, or an address in an object store (`inkbridge.scale_out`)."""
+
+
 @dataclass(frozen=True)
 class Job:
     """A picture, and where the painted one goes."""
 
-    source: Path
-    target: Path
+    source: Place
+    target: Place
 
 
 @dataclass(frozen=True)
@@ -59,11 +63,12 @@ class Painter:
         self, pack: StylePack, job: Job, on_tile: Callable[[int, int], None] = lambda done, total: None
     ) -> Done:
         """One picture from file to file; what is wrong with it is told, not raised."""
+        source, target = Path(job.source), Path(job.target)
         try:
-            check_not_itself(job.target, job.source)
-            painted = pack.apply_to(read_picture(job.source, self.max_pixels), self.look, on_tile)
-            make_folder(job.target.parent)
-            notes = write_picture(painted, job.target, self.quality)
+            check_not_itself(target, source)
+            painted = pack.apply_to(read_picture(source, self.max_pixels), self.look, on_tile)
+            make_folder(target.parent)
+            notes = write_picture(painted, target, self.quality)
         except InkbridgeError as error:
             return Done(job, error=str(error))
         except Exception as error:  # no picture, whatever is wrong with it, stops the others

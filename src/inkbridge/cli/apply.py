@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def apply(
-    pictures: list[Path],
+    pictures: list[str],
     /,
     *,
-    out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    out: Annotated[str, Parameter(name=["--out", "-o"])],
     style: Annotated[list[str] | None, Parameter(name=["--style", "-s"], negative=())] = None,
     like: Annotated[list[str] | None, Parameter(negative=())] = None,
     pack: str | None = None,
@@ -32,6 +32,7 @@ def apply(
     max_megapixels: float = 200.0,
     again: Annotated[bool, Parameter(negative=())] = False,
     processes: int | None = None,
+    ray: str | None = None,
 ) -> int:
     """Paint one or more pictures in a style, in a fusion of styles, or like an example.
 
@@ -69,11 +70,16 @@ def apply(
         Of several: paint those too whose results are there.
     processes
         Of several: how many are painted at a time (default: one for each core).
+    ray
+        Paint on the Ray cluster at this address (`auto` finds the one that this machine is part of; `local`
+        makes one of this machine). PICTURES and --out may then be addresses of object stores (s3://...).
     """
     from inkbridge.errors import ConfigError
+    from inkbridge.images import read_picture
     from inkbridge.look import Look, weighted_name
-    from inkbridge.many import Job, Painter
+    from inkbridge.many import Painter, paint_many, usable_cores
     from inkbridge.pack import load_for
+    from inkbridge.scale_out import is_address, paint_on_ray, plan, there
 
     if not 1 <= quality <= 100:
         raise ConfigError(f"--quality {quality} cannot be used: it must be from 1 to 100.")
@@ -84,7 +90,12 @@ def apply(
     styles = dict(weighted_name(entry) for entry in style or [])
     if len(styles) < len(style or []):
         raise ConfigError("A style is named twice; give each once, with its weight.")
-    jobs = _plan(pictures, out)
+    far = [place for place in [*pictures, out] if is_address(place)]
+    if far and ray is None:
+        raise ConfigError(f"'{far[0]}' is in an object store; paint there with --ray (docs/many.md).")
+    if far and len(far) <= len(pictures):
+        raise ConfigError("Either all of PICTURES and --out are in object stores, or none is.")
+    jobs = plan(pictures, out) if far else _plan([Path(place) for place in pictures], Path(out))
     loaded, styles = load_for(styles, pack, with_encoder=bool(like))
     # Once for all pictures: what is wrong with it is said once, and examples are read once.
     code = loaded.code(styles or None, [weighted_name(entry) for entry in like] if like else None)
@@ -95,36 +106,48 @@ def apply(
         strength=strength,
         keep_colour=keep_colour,
         detail=detail,
-        mask=mask,
+        # Other machines may not see the file.
+        mask=read_picture(mask).rgb if mask is not None and ray is not None else mask,
     )
     look.check()
     painter = Painter(loaded.file, loaded.name, look, quality, int(max_megapixels * 1e6))
-    if len(pictures) == 1 and not pictures[0].is_dir():
-        _apply_one(loaded, painter, Job(*jobs[0]))
+    if ray is not None:
+        known = there(out) if far else None
+        return _apply_many(jobs, again, lambda waiting: paint_on_ray(painter, waiting, ray), known)
+    if len(pictures) == 1 and not Path(pictures[0]).is_dir():
+        _apply_one(loaded, painter, jobs[0])
         return 0
-    return _apply_many(loaded, painter, [Job(*job) for job in jobs], again, processes)
+
+    def here(waiting: list[Job]) -> Iterator[Done]:
+        num = min(processes or usable_cores(), max(len(waiting), 1))
+        if num == 1:
+            return (painter.paint(loaded, job) for job in waiting)
+        return paint_many(painter, waiting, num)
+
+    return _apply_many(jobs, again, here)
 
 
-def _plan(pictures: list[Path], out: Path) -> list[tuple[Path, Path]]:
-    """(source, target) for every picture; folders come into being only when there is work."""
+def _plan(pictures: list[Path], out: Path) -> list[Job]:
+    """A job for every picture; folders come into being only when there is work."""
     from inkbridge.errors import DataError
     from inkbridge.images import check_writable_beside, find_pictures
+    from inkbridge.many import Job
 
     if len(pictures) == 1 and not pictures[0].is_dir():
         if out.is_dir():
-            return [(pictures[0], out / pictures[0].name)]
+            return [Job(pictures[0], out / pictures[0].name)]
         check_writable_beside(out, pictures[0])
-        return [(pictures[0], out)]
+        return [Job(pictures[0], out)]
     jobs = []
     for picture in pictures:
         if picture.is_dir():
             found = find_pictures(picture)
             if not found:
                 raise DataError(f"Folder '{picture}' holds no pictures.")
-            jobs += [(path, out / path.relative_to(picture)) for path in found]
+            jobs += [Job(path, out / path.relative_to(picture)) for path in found]
         else:
-            jobs.append((picture, out / picture.name))
-    counts = Counter(target for _, target in jobs)
+            jobs.append(Job(picture, out / picture.name))
+    counts = Counter(job.target for job in jobs)
     target, times = counts.most_common(1)[0]
     if times > 1:
         raise DataError(f"{times} pictures would be written to {target}; apply them one at a time.")
@@ -137,7 +160,7 @@ def _apply_one(pack: StylePack, painter: Painter, job: Job) -> None:
     from inkbridge.cli.progress import bar
     from inkbridge.errors import DataError
 
-    with bar(f"painting {job.source.name}") as advance:
+    with bar(f"painting {Path(job.source).name}") as advance:
         done = painter.paint(pack, job, advance)
     if done.error:
         raise DataError(done.error)
@@ -145,24 +168,23 @@ def _apply_one(pack: StylePack, painter: Painter, job: Job) -> None:
 
 
 def _apply_many(
-    pack: StylePack, painter: Painter, jobs: list[Job], again: bool, processes: int | None
+    jobs: list[Job],
+    again: bool,
+    paint: Callable[[list[Job]], Iterator[Done]],
+    known: set[str] | None = None,
 ) -> int:
+    """`known` are addresses that exist; without it targets are paths."""
     from inkbridge.cli.progress import bar
     from inkbridge.images import remove_leftovers
-    from inkbridge.many import paint_many, usable_cores
 
     names: dict[Path, set[str]] = {}
-    for job in jobs:
-        names.setdefault(job.target.parent, set()).add(job.target.name)
+    for job in jobs if known is None else []:
+        target = Path(job.target)
+        names.setdefault(target.parent, set()).add(target.name)
     for folder, here in names.items():
         remove_leftovers(folder, here)
-    waiting = [job for job in jobs if again or not _is_there(job)]
-    processes = min(processes or usable_cores(), max(len(waiting), 1))
-    work: Iterator[Done]
-    if processes == 1:
-        work = (painter.paint(pack, job) for job in waiting)
-    else:
-        work = paint_many(painter, waiting, processes)
+    waiting = [job for job in jobs if again or not _is_there(job, known)]
+    work = paint(waiting) if waiting else iter(())
     left_out = 0
     with bar(f"painting {len(waiting):,} pictures") as advance:
         for number, done in enumerate(work, 1):
@@ -183,8 +205,11 @@ def _apply_many(
     return 1 if left_out else 0
 
 
-def _is_there(job: Job) -> bool:
-    return job.target.exists() and not (job.source.exists() and job.target.samefile(job.source))
+def _is_there(job: Job, known: set[str] | None) -> bool:
+    if known is not None:
+        return job.target in known
+    source, target = Path(job.source), Path(job.target)
+    return target.exists() and not (source.exists() and target.samefile(source))
 
 
 def _said(done: Done) -> str:
