@@ -1,11 +1,13 @@
 """The queue: whose turn it is, and that work ends when nobody waits for it."""
 
+import os
 import threading
 import time
 
 import pytest
 
 from inkbridge.web.desk import BusyError, Desk, Stopped
+from inkbridge.web.jobs import Jobs, Limits
 
 
 def held(gate: threading.Event, order: list[str], name: str):
@@ -78,3 +80,16 @@ def test_what_work_raises_is_raised_and_the_desk_goes_on():
     with pytest.raises(ZeroDivisionError):
         work.result()
     assert desk.start("a", lambda on_tile: 7, 5).result() == 7
+
+
+def test_what_has_lain_too_long_is_removed(tmp_path):
+    jobs = Jobs(Limits(keep_seconds=100), tmp_path)
+    jobs.preview(jobs.packs["ukiyo-e"], "ukiyo-e")
+    for name, age in (("new.jpg", 10), ("old.jpg", 200)):
+        (tmp_path / "results").mkdir(exist_ok=True)
+        (tmp_path / "results" / name).write_bytes(b"picture")
+        os.utime(tmp_path / "results" / name, (time.time() - age,) * 2)
+    os.utime(tmp_path / "previews" / "ukiyo-e-ukiyo-e.jpg", (0, 0))
+    jobs.sweep()
+    left = sorted(path.name for path in tmp_path.rglob("*") if path.is_file())
+    assert left == ["new.jpg", "ukiyo-e-ukiyo-e.jpg"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -204,3 +205,19 @@ def test_it_speaks_chinese(chromium: Browser, server: str) -> None:
     visit.page.get_by_role("link", name="English").click()
     visit.page.get_by_role("button", name="Paint it").wait_for()
     visit.close()
+
+
+def test_a_closed_tab_ends_the_work(chromium: Browser, server: str, tmp_path: Path) -> None:
+    visit = Visit(chromium, server)
+    noise = np.random.default_rng(0).integers(0, 255, (5000, 5000, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "large.jpg")
+    visit.give(tmp_path / "large.jpg")
+    visit.page.click("#ink-paint")
+    visit.page.get_by_text("at work").wait_for()
+    visit.close()
+    begin = time.monotonic()
+    answer = httpx.post(
+        f"{server}/api/apply", files={"picture": PHOTO.read_bytes()}, data={"style": "ukiyo-e"}, timeout=60
+    )
+    assert answer.status_code == 200
+    assert time.monotonic() - begin < 8
