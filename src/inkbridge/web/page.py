@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-import html
-import logging
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 import gradio as gr
-import numpy as np
 
-from inkbridge.errors import ConfigError, DataError, InkbridgeError
+from inkbridge.errors import ConfigError, DataError
 from inkbridge.images import read_picture, reduced
 from inkbridge.look import MAX_STRENGTH
 from inkbridge.pack import StylePack
-from inkbridge.web.desk import Seen, Stopped, Work
-from inkbridge.web.jobs import FORMATS, SHOWN, Jobs, Mask, Result, Upload
+from inkbridge.web.desk import Work
+from inkbridge.web.jobs import SHOWN, Jobs, Result, Upload
+from inkbridge.web.parts import (
+    before_and_after,
+    brush,
+    constant,
+    followed,
+    formats,
+    looked_at,
+    painted_over,
+    show_brush,
+    status_line,
+    upload_of,
+    uploaded,
+    visitor_of,
+    wire,
+)
 from inkbridge.web.training import run_shown, runs_below
 from inkbridge.web.words import STYLES, WORDS
 
@@ -26,8 +37,6 @@ Updates = Iterator[dict[Any, Any]]
 
 REFRESH_SECONDS = 3.0
 """Between two looks at a training."""
-
-_log = logging.getLogger(__name__)
 
 
 def page(jobs: Jobs, language: str, runs: Path | None = None) -> gr.Blocks:
@@ -74,30 +83,30 @@ class _Paint:
         words = self.words
         with gr.Row():
             with gr.Column(scale=5, min_width=300):
-                self.picture = _upload(words["picture"], words["drop"], "picture")
+                self.picture = upload_of(words["picture"], words["drop"], "picture")
                 with gr.Accordion(words["how"], open=False):
                     self.strength = gr.Slider(0, MAX_STRENGTH, 1.0, step=0.05, label=words["strength"])
                     self.keep_colour = gr.Slider(0, 1, 0.0, step=0.05, label=words["keep_colour"])
                     self.detail = gr.Slider(0.25, 4, 1.0, step=0.25, label=words["detail"])
-                    self.format = _formats(words)
-                self.part, self.brush = _brush(words["part"], words["part_hint"])
+                    self.format = formats(words)
+                self.part, self.brush = brush(words["part"], words["part_hint"])
             with gr.Column(scale=6, min_width=300):
                 gr.Markdown(f"## {words['styles']}\n{words['styles_hint']}")
                 self.pack = gr.State(0)
                 with gr.Tabs():
                     for number, pack in enumerate(self.packs):
                         with gr.Tab(words["pack"].format(pack.name)) as tab:
-                            self._styles(pack, is_first=number == 0)
-                        tab.select(_constant(number), None, self.pack, api_visibility="private")
+                            self._styles(pack)
+                        tab.select(constant(number), None, self.pack, api_visibility="private")
                 with gr.Accordion(words["like"], open=False):
                     gr.Markdown(words["like_hint"])
-                    self.like = _upload(words["like"], words["drop"], "like")
+                    self.like = upload_of(words["like"], words["drop"], "like")
                     self.like_share = gr.Slider(0, 100, 100, step=5, label=words["like_share"])
         with gr.Row():
             go = gr.Button(words["paint"], variant="primary", elem_id="ink-paint")
             stop = gr.Button(words["stop"], elem_id="ink-stop")
-        self.status = _status()
-        self.slider = _before_after(words["result"])
+        self.status = status_line()
+        self.slider = before_and_after(words["result"])
         self.file = gr.DownloadButton(words["download"], visible=False, elem_id="ink-download")
         shares = [share for pack in self.shares for share in pack]
         inputs = [
@@ -105,11 +114,11 @@ class _Paint:
             *(self.detail, self.format, self.part, self.brush, *shares),
         ]
         outputs = [self.status, self.slider, self.file]
-        _wire(go, stop, self._paint, inputs, outputs, self.status, words)
-        _brush_wired(self.jobs, self.picture, self.part, self.brush)
+        wire(go, stop, self._paint, inputs, outputs, self.status, words)
+        show_brush(self.jobs, self.picture, self.part, self.brush)
         blocks.load(self._previews, None, self.cards, api_visibility="private", show_progress="hidden")
 
-    def _styles(self, pack: StylePack, is_first: bool) -> None:
+    def _styles(self, pack: StylePack) -> None:
         sliders, buttons, cards = [], [], []
         with gr.Row(elem_classes="ink-cards"):
             for number, style in enumerate(pack.info.styles):
@@ -134,7 +143,7 @@ class _Paint:
             alone = [100 if other == number else 0 for other in range(len(sliders))]
             only: Any = alone[0] if len(alone) == 1 else alone
             for choose in (button.click, cards[number].select):
-                choose(_constant(only), None, sliders, api_visibility="private", show_progress="hidden")
+                choose(constant(only), None, sliders, api_visibility="private", show_progress="hidden")
         self.shares.append(sliders)
         self.cards += cards
 
@@ -152,35 +161,35 @@ class _Paint:
             first = sum(len(sliders) for sliders in self.shares[:number])
             here = zip(pack.styles, shares[first : first + len(pack.styles)], strict=True)
             styles = {name: share for name, share in here if share > 0}
-            example = _uploaded(self.jobs, like) if like and like_share > 0 else None
+            example = uploaded(self.jobs, like) if like and like_share > 0 else None
             if not styles and example is None:
                 raise ConfigError(self.words["need_style"])
             if example is not None and pack.file.encoder is None:
                 raise ConfigError(self.words["cannot_follow"])
             return self.jobs.paint(
-                _visitor(request),
+                visitor_of(request),
                 self._needed(picture),
                 pack,
                 styles,
                 like=example,
                 like_weight=like_share,
-                mask=_painted(brush, self.words) if part else None,
+                mask=painted_over(brush, self.words) if part else None,
                 strength=strength,
                 keep_colour=keep,
                 detail=detail,
                 file_format=file_format,
             )
 
-        for seen, result in _followed(begin, self.words):
+        for seen, result in followed(begin, self.words):
             update: dict[Any, Any] = {self.status: seen}
             if result is not None:
-                update |= _looked_at(result, self.slider, self.file)
+                update |= looked_at(result, self.slider, self.file)
             yield update
 
     def _needed(self, picture: str | None) -> Upload:
         if not picture:
             raise DataError(self.words["need_picture"])
-        return _uploaded(self.jobs, picture)
+        return uploaded(self.jobs, picture)
 
 
 class _Mend:
@@ -193,20 +202,20 @@ class _Mend:
         words = self.words
         with gr.Row():
             with gr.Column(min_width=300):
-                self.picture = _upload(words["picture"], words["drop"], "hurt")
+                self.picture = upload_of(words["picture"], words["drop"], "hurt")
             with gr.Column(min_width=300):
                 kinds = [(words["repair"], "repair"), (words["beautify"], "beautify")]
                 self.kind = gr.Radio(kinds, value="repair", label=words["kind"])
                 self.colour = gr.Checkbox(True, label=words["colour"])
                 self.only_mask = gr.Checkbox(False, label=words["only_mask"])
                 self.strength = gr.Slider(0, 1, 1.0, step=0.05, label=words["strength"])
-                self.format = _formats(words)
-        self.hidden, self.brush = _brush(words["hidden"], words["hidden_hint"])
+                self.format = formats(words)
+        self.hidden, self.brush = brush(words["hidden"], words["hidden_hint"])
         with gr.Row():
             go = gr.Button(words["mend"], variant="primary", elem_id="ink-mend")
             stop = gr.Button(words["stop"])
-        self.status = _status()
-        self.slider = _before_after(words["result"])
+        self.status = status_line()
+        self.slider = before_and_after(words["result"])
         with gr.Row():
             self.file = gr.DownloadButton(words["download"], visible=False, elem_id="ink-mended")
             self.mask = gr.DownloadButton(words["download_mask"], visible=False, elem_id="ink-mask")
@@ -215,8 +224,8 @@ class _Mend:
             *(self.hidden, self.brush),
         ]
         outputs = [self.status, self.slider, self.file, self.mask]
-        _wire(go, stop, self._mend, inputs, outputs, self.status, words)
-        _brush_wired(self.jobs, self.picture, self.hidden, self.brush)
+        wire(go, stop, self._mend, inputs, outputs, self.status, words)
+        show_brush(self.jobs, self.picture, self.hidden, self.brush)
 
     def _mend(self, request: gr.Request, *given: Any) -> Updates:
         picture, kind, colour, only_mask, strength, file_format, hidden, brush = given
@@ -224,23 +233,23 @@ class _Mend:
         def begin() -> Work[Result]:
             if not picture:
                 raise DataError(self.words["need_picture"])
-            upload, visitor = _uploaded(self.jobs, picture), _visitor(request)
+            upload, visitor = uploaded(self.jobs, picture), visitor_of(request)
             if kind == "beautify":
                 return self.jobs.beautify(visitor, upload, file_format)
             return self.jobs.repair(
                 visitor,
                 upload,
-                _painted(brush, self.words) if hidden else None,
+                painted_over(brush, self.words) if hidden else None,
                 only_mask=only_mask,
                 colour=colour,
                 strength=strength,
                 file_format=file_format,
             )
 
-        for seen, result in _followed(begin, self.words):
+        for seen, result in followed(begin, self.words):
             update: dict[Any, Any] = {self.status: seen}
             if result is not None:
-                update |= _looked_at(result, self.slider, self.file)
+                update |= looked_at(result, self.slider, self.file)
                 there = result.mask is not None
                 update[self.mask] = gr.update(value=str(result.mask) if there else None, visible=there)
             yield update
@@ -248,24 +257,24 @@ class _Mend:
 
 def _compare_tab(jobs: Jobs, words: dict[str, str]) -> None:
     with gr.Row():
-        first = _upload(words["first"], words["drop"], "first")
-        second = _upload(words["second"], words["drop"], "second")
+        first = upload_of(words["first"], words["drop"], "first")
+        second = upload_of(words["second"], words["drop"], "second")
     with gr.Row():
         go = gr.Button(words["compare"], variant="primary", elem_id="ink-compare")
         stop = gr.Button(words["stop"])
-    status = _status()
+    status = status_line()
     table = gr.HTML()
 
     def compare(request: gr.Request, a: str | None, b: str | None) -> Updates:
         def begin() -> Work[dict[str, float | None]]:
             if not a or not b:
                 raise DataError(words["need_two"])
-            return jobs.compare(_visitor(request), _uploaded(jobs, a), _uploaded(jobs, b))
+            return jobs.compare(visitor_of(request), uploaded(jobs, a), uploaded(jobs, b))
 
-        for seen, figures in _followed(begin, words):
+        for seen, figures in followed(begin, words):
             yield {status: seen} if figures is None else {status: seen, table: _figures(figures, words)}
 
-    _wire(go, stop, compare, [first, second], [status, table], status, words)
+    wire(go, stop, compare, [first, second], [status, table], status, words)
 
 
 def _training_tab(words: dict[str, str], runs: Path | None) -> None:
@@ -298,164 +307,8 @@ def _training_tab(words: dict[str, str], runs: Path | None) -> None:
             )
 
 
-def _upload(label: str, placeholder: str, name: str) -> gr.Image:
-    image = gr.Image(
-        label=label,
-        elem_id=f"ink-{name}",
-        type="filepath",
-        image_mode=None,
-        sources=["upload", "clipboard"],
-        placeholder=placeholder,
-        height=320,
-        buttons=["fullscreen"],
-    )
-    # Gradio would open the file first, with its own words for what is wrong; our work opens it, in its turn.
-    image.preprocess = lambda payload: payload.path if payload else None  # type: ignore[method-assign]
-    return image
-
-
-def _formats(words: dict[str, str]) -> gr.Dropdown:
-    choices = [(words["format_same"], ""), *((name.upper(), name) for name in FORMATS)]
-    return gr.Dropdown(choices, value="", label=words["format"])
-
-
-def _status() -> gr.HTML:
-    return gr.HTML("<div role='status' aria-live='polite'></div>", elem_classes="ink-status")
-
-
-def _before_after(label: str) -> gr.ImageSlider:
-    return gr.ImageSlider(
-        label=label, interactive=False, buttons=["fullscreen"], max_height=620, visible=False
-    )
-
-
-def _brush(label: str, hint: str) -> tuple[gr.Checkbox, gr.ImageEditor]:
-    """Where something is to happen, painted on the picture."""
-    wanted = gr.Checkbox(False, label=label)
-    editor = gr.ImageEditor(
-        label=hint,
-        visible=False,
-        type="numpy",
-        sources=(),
-        transforms=(),
-        layers=False,
-        brush=gr.Brush(colors=["#d03a26"], default_size=30, color_mode="fixed"),
-    )
-    return wanted, editor
-
-
-def _brush_wired(jobs: Jobs, picture: gr.Image, wanted: gr.Checkbox, editor: gr.ImageEditor) -> None:
-    def shown(path: str | None, yes: bool) -> Any:
-        if not yes or not path:
-            return gr.update(visible=yes, value=None)
-        try:
-            return gr.update(visible=True, value=jobs.shown(_uploaded(jobs, path)))
-        except InkbridgeError as error:
-            raise gr.Error(str(error), print_exception=False) from None
-
-    for event in (wanted.change, picture.change):
-        event(shown, [picture, wanted], editor, api_visibility="private", show_progress="hidden")
-
-
-def _wire(
-    go: gr.Button,
-    stop: gr.Button,
-    work: Any,
-    inputs: list[Any],
-    outputs: list[Any],
-    status: gr.HTML,
-    words: dict[str, str],
-) -> None:
-    running = go.click(
-        work,
-        inputs,
-        outputs,
-        api_visibility="private",
-        show_progress="hidden",
-        concurrency_limit=None,  # the desk knows whose turn it is
-        trigger_mode="once",
-    )
-    stop.click(
-        _constant(_said(words["stopped"])),
-        None,
-        status,
-        cancels=[running],
-        api_visibility="private",
-        show_progress="hidden",
-    )
-
-
-def _followed(begin: Any, words: dict[str, str]) -> Iterator[tuple[str, Any]]:
-    """What is said while work goes on, and at the end what came of it. A visitor who leaves ends the work."""
-    try:
-        work: Work[Any] = begin()
-        for seen in work.watched():
-            yield _going(seen, words), None
-        result = work.result()
-    except Stopped as error:
-        yield _said(str(error)), None
-    except InkbridgeError as error:
-        yield _said(str(error), is_bad=True), None
-    except Exception:
-        _log.exception("A visitor's picture could not be worked on.")
-        yield _said(words["failed"], is_bad=True), None
-    else:
-        notes = "; ".join(getattr(result, "notes", ()))
-        done = words["done"].format(f"{work.seconds:.2f}")
-        yield _said(f"{done} {notes}".strip()), result
-
-
-def _going(seen: Seen, words: dict[str, str]) -> str:
-    if seen.before:
-        return _said(words["waiting"].format(seen.before))
-    left = ""
-    if seen.seconds_left is not None:
-        left = words["left"].format(time.strftime("%M:%S", time.gmtime(seen.seconds_left)))
-    said = words["working"].format(share=f"{seen.share:.0%}", left=left)
-    bar = f"<progress value='{seen.share:.3f}' max='1' aria-label='{html.escape(said)}'></progress>"
-    return f"<div role='status' aria-live='polite'>{html.escape(said)}{bar}</div>"
-
-
-def _said(text: str, is_bad: bool = False) -> str:
-    kind = " class='ink-bad'" if is_bad else ""
-    return f"<div role='status' aria-live='polite'{kind}>{html.escape(text)}</div>"
-
-
-def _looked_at(result: Result, slider: gr.ImageSlider, file: gr.DownloadButton) -> dict[Any, Any]:
-    return {
-        slider: gr.update(value=(result.before, result.after), visible=True),
-        file: gr.update(value=str(result.file), visible=True),
-    }
-
-
 def _figures(figures: dict[str, float | None], words: dict[str, str]) -> str:
     shown = {name: words["no_value"] if value is None else f"{value:.4f}" for name, value in figures.items()}
     rows = "".join(f"<tr><th scope='row'>{name}</th><td>{said}</td></tr>" for name, said in shown.items())
     head = f"<tr><th scope='col'>{words['measure']}</th><th scope='col'>{words['value']}</th></tr>"
     return f"<table>{head}{rows}</table><p>{words['compare_hint']}</p>"
-
-
-def _painted(editor: dict[str, Any] | None, words: dict[str, str]) -> Mask:
-    """The mask that was painted over a picture; ConfigError where nothing was."""
-    layers = [np.asarray(layer) for layer in (editor or {}).get("layers") or []]
-    covers = [layer[..., 3] for layer in layers if layer.ndim == 3 and layer.shape[2] == 4]
-    if not any(cover.any() for cover in covers):
-        raise ConfigError(words["need_part"])
-    mask: Mask = np.where(np.max(covers, axis=0) > 0, 255, 0).astype(np.uint8)
-    return mask
-
-
-def _uploaded(jobs: Jobs, path: str) -> Upload:
-    """A file that was uploaded to this server; nothing else of this machine is opened."""
-    file = Path(path).resolve()
-    if not file.is_relative_to(jobs.folder.resolve()):
-        raise DataError("That picture was not uploaded here.")
-    return Upload(file, file.name)
-
-
-def _visitor(request: gr.Request) -> str:
-    return str(request.session_hash)
-
-
-def _constant(value: Any) -> Any:
-    return lambda: value
