@@ -19,6 +19,7 @@ from PIL import Image
 from visiting import PHOTO, SAMPLES, Start
 
 import inkbridge
+from inkbridge.errors import DataError
 
 PALMS = PHOTO.read_bytes()
 
@@ -251,3 +252,31 @@ def test_many_at_once_are_painted_each_as_alone_and_nothing_stays(start: Start, 
     (folder,) = tmp_path.glob("inkbridge-web-*")
     left = [path for path in folder.rglob("*") if path.is_file() and "previews" not in path.parts]
     assert left == []
+
+
+def test_nobody_can_list_what_others_gave(start: Start, tmp_path: Path) -> None:
+    server = start("--seconds", "100", TMPDIR=str(tmp_path))
+    files = {"files": ("holiday.jpg", PALMS)}
+    (given,) = httpx.post(f"{server}/en/gradio_api/upload", files=files).json()
+    assert httpx.get(f"{server}/en/gradio_api/file={given}").content == PALMS
+    (folder,) = tmp_path.glob("inkbridge-web-*")
+    assert folder.stat().st_mode & 0o077 == 0
+    secret = tmp_path / "secret.jpg"
+    secret.write_bytes(PALMS)
+    for path in (folder, Path(given).parent, folder / "results", secret, f"{folder}/../secret.jpg"):
+        assert httpx.get(f"{server}/en/gradio_api/file={path}").status_code in (403, 404), path
+
+
+def test_only_what_was_uploaded_is_opened(tmp_path: Path) -> None:
+    from inkbridge.web.jobs import Jobs, Limits
+    from inkbridge.web.parts import uploaded
+
+    (tmp_path / "web" / "x").mkdir(parents=True)
+    jobs = Jobs(Limits(), tmp_path / "web")
+    for path in (tmp_path / "secret.jpg", tmp_path / "web" / ".." / "secret.jpg"):
+        path.write_bytes(PALMS)
+        with pytest.raises(DataError, match="was not uploaded here"):
+            uploaded(jobs, str(path))
+    (tmp_path / "web" / "x" / "link.jpg").symlink_to(tmp_path / "secret.jpg")
+    with pytest.raises(DataError, match="was not uploaded here"):
+        uploaded(jobs, str(tmp_path / "web" / "x" / "link.jpg"))

@@ -17,8 +17,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MOST_WORDS = 1_000_000
 """Bytes of a request that carries no file."""
-ADDRESS = re.compile(r"^\s*[a-z][a-z0-9+.-]*:", re.IGNORECASE)
-"""http://, ftp://, data:, file: and the like."""
+ADDRESS = re.compile(r"^\s*[a-z][a-z0-9+.-]+:", re.IGNORECASE)
+"""http://, ftp://, data:, file: and the like; not a drive of Windows."""
 
 HEADERS = {
     "content-security-policy": (
@@ -79,7 +79,7 @@ class Guard:
         if self._password and not _knows(headers.get("authorization", ""), self._password):
             return 401, "A password is needed."
         path = scope["path"]
-        if "/proxy=" in path or re.search(r"/file=\s*[a-z][a-z0-9+.-]*:", path, re.IGNORECASE):
+        if "/proxy=" in path or ADDRESS.match(path.partition("/file=")[2]):
             return 400, "Pictures are uploaded; addresses are not fetched."
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import secrets
 import threading
@@ -242,8 +243,9 @@ class Jobs:
         """Remove what has lain there for too long."""
         before = time.time() - self.limits.keep_seconds
         for path in self.folder.rglob("*"):
-            if path.is_file() and "previews" not in path.parts and path.stat().st_mtime < before:
-                path.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):  # it was fetched and removed just now
+                if path.is_file() and "previews" not in path.parts and path.stat().st_mtime < before:
+                    path.unlink()
 
     def _read(self, upload: Upload) -> Picture:
         try:
