@@ -85,7 +85,10 @@ def test_workers_that_are_killed_are_replaced(tmp_path: Path) -> None:
                 if not killed and any("MapWorker" in word for word in _words(worker)):
                     os.kill(worker.pid, signal.SIGKILL)
                     killed = True
-        said = process.communicate(timeout=120)[0]
+        try:
+            said = process.communicate(timeout=120)[0]
+        finally:
+            process.kill()
     assert killed
     assert process.returncode == 0, said
     assert "40 of 40 pictures painted" in said
@@ -93,6 +96,41 @@ def test_workers_that_are_killed_are_replaced(tmp_path: Path) -> None:
     for path in (tmp_path / "out").iterdir():
         with Image.open(path) as image:
             image.load()
+
+
+DEADLY = """
+import os, sys
+from pathlib import Path
+from inkbridge.catalogue import BUNDLED
+from inkbridge.look import Look
+from inkbridge.many import Job, Painter
+from inkbridge.pack_format import read_pack
+from inkbridge.scale_out import paint_on_ray
+
+class Deadly(Painter):
+    def paint(self, pack, job, on_tile=lambda done, total: None):
+        if "deadly" in str(job.source):
+            os._exit(1)
+        return super().paint(pack, job, on_tile)
+
+folder = Path(sys.argv[1])
+painter = Deadly(read_pack(BUNDLED / "ukiyo-e.stylepack"), "ukiyo-e", Look(), 95, 10**6)
+jobs = [Job(path, folder / "out" / path.name) for path in sorted((folder / "in").iterdir())]
+for done in paint_on_ray(painter, jobs, "local"):
+    killed = "its process was killed" in done.error
+    print("done", Path(done.job.source).stem, "killed" if killed else done.error or "painted")
+"""
+
+
+def test_a_picture_that_kills_every_worker_is_left_out_and_no_other(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    names = [f"{number:02}" for number in range(39)] + ["deadly"]
+    for name in names:
+        Image.new("RGB", (40, 30), (90, 120, 200)).save(tmp_path / "in" / f"{name}.png")
+    command = [sys.executable, "-c", DEADLY, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=150, check=True)
+    said = dict(line.split(" ", 2)[1:] for line in done.stdout.splitlines() if line.startswith("done "))
+    assert said == dict.fromkeys(names, "painted") | {"deadly": "killed"}
 
 
 def _words(process: psutil.Process) -> list[str]:

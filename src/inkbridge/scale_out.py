@@ -30,8 +30,11 @@ LOCAL = "local"
 TRIES = 2
 """Times that a picture is tried again at which a process was killed."""
 ANSWER_SECONDS = 10
+"""That a cluster may take to be heard of."""
 MOST = 64
-"""Pictures that a worker is given at a time: what a killed one had of them is looked at again."""
+"""Pictures that a worker is given at a time."""
+COLUMNS = ("source", "target", "notes", "error")
+"""Of what workers answer."""
 
 
 def is_address(place: str) -> bool:
@@ -106,33 +109,34 @@ def _check_answers(address: str) -> None:
 
 
 def _painted(painter: Painter, jobs: list[Job]) -> Iterator[Done]:
+    """What was lost beside a picture that kills workers is painted in a second round, each by itself."""
     import ray
 
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
-    context.max_errored_blocks = -1  # what is lost with them is found below
+    context.max_errored_blocks = -1  # what is lost with them is found here
     shared = ray.put(painter)  # held here, so that a worker that comes for a killed one finds it
     workers = max(int(ray.cluster_resources().get("CPU", 1)), 1)  # type: ignore[no-untyped-call]
+    waiting = {(_anywhere(job.source), _anywhere(job.target)): job for job in jobs}
     at_a_time = min(max(len(jobs) // (8 * workers), 1), MOST)
-    rows = [{"source": _anywhere(job.source), "target": _anywhere(job.target)} for job in jobs]
-    waiting = {(row["source"], row["target"]): job for row, job in zip(rows, jobs, strict=True)}
-    data = ray.data.from_items(rows, override_num_blocks=-(-len(rows) // at_a_time)).map_batches(
-        _Worker,
-        fn_constructor_args=(shared,),
-        batch_size=None,
-        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=workers),
-        num_cpus=1,
-        ray_remote_args_fn=lambda: {"max_restarts": -1, "max_task_retries": TRIES},
-    )
-    for batch in data.iter_batches(batch_size=None, batch_format="numpy"):
-        for source, target, notes, error in zip(*(batch[name] for name in COLUMNS), strict=True):
-            job = waiting.pop((str(source), str(target)))
-            yield Done(job, tuple(str(notes).split("\n")) if notes else (), str(error))
+    for num in dict.fromkeys((at_a_time, 1)):
+        rows = [{"source": source, "target": target} for source, target in waiting]
+        if not rows:
+            return
+        data = ray.data.from_items(rows, override_num_blocks=-(-len(rows) // num)).map_batches(
+            _Worker,
+            fn_constructor_args=(shared,),
+            batch_size=None,
+            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=workers),
+            num_cpus=1,
+            ray_remote_args_fn=lambda: {"max_restarts": -1, "max_task_retries": TRIES},
+        )
+        for batch in data.iter_batches(batch_size=None, batch_format="numpy"):
+            for source, target, notes, error in zip(*(batch[name] for name in COLUMNS), strict=True):
+                job = waiting.pop((str(source), str(target)))
+                yield Done(job, tuple(str(notes).split("\n")) if notes else (), str(error))
     for job in waiting.values():
         yield Done(job, error=f"{job.source} cannot be painted: its process was killed (memory?).")
-
-
-COLUMNS = ("source", "target", "notes", "error")
 
 
 def _anywhere(place: Place) -> str:
