@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import struct
 import subprocess
 import sys
@@ -153,7 +154,12 @@ def test_addresses_are_never_fetched(server: str) -> None:
         answer = httpx.post(f"{server}/en/gradio_api/queue/join", json=body)
         assert answer.status_code == 400, path
         assert "addresses are not fetched" in answer.json()["detail"]
-    for path in ("file=http://example.org/", "file=%20ftp://x", "proxy=http://example.org/"):
+        headers = {"content-type": "multipart/form-data; boundary=x"}  # it says that it carries a file
+        disguised = httpx.post(
+            f"{server}/en/gradio_api/queue/join", content=json.dumps(body), headers=headers
+        )
+        assert disguised.status_code == 400, path
+    for path in ("file=http://example.org/", "file=%20ftp://x", "file/http://x.org/", "proxy=http://x.org/"):
         assert httpx.get(f"{server}/en/gradio_api/{path}").status_code == 400
     assert httpx.get(f"{server}/en/gradio_api/file=/etc/passwd").status_code in (403, 404)
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 from visiting import PHOTO, SAMPLES, Start, Visit
 
 CAMERA = 0x0110
@@ -121,10 +121,10 @@ def test_a_run_is_watched(chromium: Browser, start: Start, tmp_path: Path) -> No
     (run / "health.jsonl").write_text(json.dumps(sign) + "\n")
     visit = Visit(chromium, start("--runs", str(run.parent)))
     visit.tab("Training")
-    visit.page.get_by_text("40% done").wait_for()
-    visit.page.get_by_text("The discriminator always wins").wait_for()
+    expect(visit.page.get_by_text("40% done")).to_be_visible()
+    expect(visit.page.get_by_text("The discriminator always wins")).to_be_visible()
     (run / "log.jsonl").write_text("".join(json.dumps(line | {"progress": p}) + "\n" for p in (0.4, 0.7)))
-    visit.page.get_by_text("70% done").wait_for(timeout=15_000)
+    expect(visit.page.get_by_text("70% done")).to_be_visible(timeout=15_000)
     visit.close()
 
 
@@ -139,11 +139,11 @@ def test_what_is_no_picture_is_said_and_the_page_goes_on(visit: Visit, photo: Pa
 
 def test_without_a_picture_or_a_style_it_says_so(visit: Visit, photo: Path) -> None:
     visit.page.click("#ink-paint")
-    visit.page.get_by_text("Give a picture first.").wait_for()
+    expect(visit.page.get_by_text("Give a picture first.")).to_be_visible()
     visit.give(photo)
     visit.shares(**{"Ukiyo-e_landscape": 0})
     visit.page.click("#ink-paint")
-    visit.page.get_by_text("Give at least one style a share").wait_for()
+    expect(visit.page.get_by_text("Give at least one style a share")).to_be_visible()
 
 
 def test_stop_ends_the_work(visit: Visit, tmp_path: Path) -> None:

@@ -17,6 +17,10 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MOST_WORDS = 1_000_000
 """Bytes of a request that carries no file."""
+FETCHED = re.compile(r"/proxy=|/file[=/]\s*[a-z][a-z0-9+.-]+:", re.IGNORECASE)
+"""Of a path: where Gradio would fetch what it is told."""
+TAKES_FILES = re.compile(r"^/api/|/upload$")
+"""Of a path: where forms with files are read."""
 ADDRESS = re.compile(r"^\s*[a-z][a-z0-9+.-]+:", re.IGNORECASE)
 """http://, ftp://, data:, file: and the like; not a drive of Windows."""
 
@@ -53,13 +57,16 @@ class Guard:
         if refused is not None:
             await _answer(send, *refused)
             return
-        carries_file = headers.get("content-type", "").startswith("multipart/form-data")
+        is_form = headers.get("content-type", "").startswith("multipart/form-data")
+        carries_file = is_form and TAKES_FILES.search(scope["path"]) is not None
         most = self._max_bytes + MOST_WORDS if carries_file else MOST_WORDS
         declared = headers.get("content-length", "0")
         if not declared.isdigit() or int(declared) > most:
             await _answer(send, 413, _too_large(most))
             return
-        if scope["method"] == "POST" and not carries_file:
+        if carries_file:
+            receive = _counted(receive, most)
+        elif scope["method"] not in {"GET", "HEAD"}:
             body = await _whole(receive, most)
             if body is None:
                 await _answer(send, 413, _too_large(most))
@@ -68,8 +75,6 @@ class Guard:
                 await _answer(send, 400, "Pictures are uploaded; addresses are not fetched.")
                 return
             receive = _again(body, receive)
-        elif carries_file:
-            receive = _counted(receive, most)
         await self._app(scope, receive, _with_headers(send))
 
     def _refused(self, scope: Scope, headers: dict[str, str]) -> tuple[int, str] | None:
@@ -78,8 +83,7 @@ class Guard:
             return 421, f"This server does not answer to the name '{host[:100]}'."
         if self._password and not _knows(headers.get("authorization", ""), self._password):
             return 401, "A password is needed."
-        path = scope["path"]
-        if "/proxy=" in path or ADDRESS.match(path.partition("/file=")[2]):
+        if FETCHED.search(scope["path"]):
             return 400, "Pictures are uploaded; addresses are not fetched."
         return None
 

@@ -13,7 +13,7 @@ from inkbridge.images import read_picture, reduced
 from inkbridge.look import MAX_STRENGTH
 from inkbridge.pack import StylePack
 from inkbridge.web.desk import Work
-from inkbridge.web.jobs import SHOWN, Jobs, Result, Upload
+from inkbridge.web.jobs import SHOWN, Jobs, Result
 from inkbridge.web.parts import (
     before_and_after,
     brush,
@@ -21,6 +21,7 @@ from inkbridge.web.parts import (
     followed,
     formats,
     looked_at,
+    needed,
     painted_over,
     show_brush,
     status_line,
@@ -168,7 +169,7 @@ class _Paint:
                 raise ConfigError(self.words["cannot_follow"])
             return self.jobs.paint(
                 visitor_of(request),
-                self._needed(picture),
+                needed(self.jobs, picture, self.words),
                 pack,
                 styles,
                 like=example,
@@ -185,11 +186,6 @@ class _Paint:
             if result is not None:
                 update |= looked_at(result, self.slider, self.file)
             yield update
-
-    def _needed(self, picture: str | None) -> Upload:
-        if not picture:
-            raise DataError(self.words["need_picture"])
-        return uploaded(self.jobs, picture)
 
 
 class _Mend:
@@ -231,9 +227,7 @@ class _Mend:
         picture, kind, colour, only_mask, strength, file_format, hidden, brush = given
 
         def begin() -> Work[Result]:
-            if not picture:
-                raise DataError(self.words["need_picture"])
-            upload, visitor = uploaded(self.jobs, picture), visitor_of(request)
+            upload, visitor = needed(self.jobs, picture, self.words), visitor_of(request)
             if kind == "beautify":
                 return self.jobs.beautify(visitor, upload, file_format)
             return self.jobs.repair(

@@ -167,6 +167,13 @@ def uploaded(jobs: Jobs, path: str) -> Upload:
     return Upload(file, file.name)
 
 
+def needed(jobs: Jobs, path: str | None, words: dict[str, str]) -> Upload:
+    """The picture that work is about; DataError where none was given."""
+    if not path:
+        raise DataError(words["need_picture"])
+    return uploaded(jobs, path)
+
+
 def visitor_of(request: gr.Request) -> str:
     return str(request.session_hash)
 
