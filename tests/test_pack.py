@@ -4,6 +4,7 @@ import json
 import tempfile
 import zipfile
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import onnx
@@ -56,6 +57,26 @@ def test_alpha_is_carried(stub_pack):
     painted = inkbridge.load(stub_pack).apply(Image.fromarray(rgba))
     assert np.array_equal(np.asarray(painted)[..., 3], rgba[..., 3])
     assert np.array_equal(np.asarray(painted)[..., :3], 255 - rgba[..., :3])
+
+
+def test_a_pack_says_how_far_beyond_the_border_its_network_sees(tmp_path, monkeypatch):
+    rules = {"multiple": 8, "overlap": 32}
+    for said, shown in (
+        ({}, (88, 104)),
+        ({"border": None}, (88, 104)),
+        ({"border": 16}, (56, 72)),
+        ({"border": 0}, (24, 40)),
+        ({"mirror": True}, (88, 104)),  # as older packs said it
+        ({"mirror": False}, (24, 40)),
+    ):
+        path = tmp_path / "x.stylepack"
+        path.write_bytes(rewrite(edit_info(size=rules | said)))
+        pack = inkbridge.load(path)
+        spied = Mock(wraps=pack._engine.run)
+        monkeypatch.setattr(pack._engine, "run", spied)
+        rgb = made_picture(21, 40)
+        assert np.array_equal(pack.apply(rgb), 255 - rgb)
+        assert [call.args[0].shape[2:] for call in spied.call_args_list] == [shown]
 
 
 def test_unusable_pictures_and_unknown_styles_are_refused(stub_pack):
@@ -151,6 +172,14 @@ HOSTILE = {
     "text-code": (lambda: rewrite(edit_info(styles=[{**STYLE, "code": ["x"]}])), "styles.0.code.0"),
     "wrong-code-length": (lambda: rewrite(edit_info(styles=[{**STYLE, "code": [0.0] * 7}])), "does not run"),
     "bad-sizes": (lambda: rewrite(edit_info(size={"multiple": 8, "overlap": 9})), "size rules"),
+    "odd-border": (
+        lambda: rewrite(edit_info(size={"multiple": 8, "overlap": 16, "border": 12})),
+        "border 12 is no multiple of 8 from 0 to 16",
+    ),
+    "wide-border": (
+        lambda: rewrite(edit_info(size={"multiple": 8, "overlap": 16, "border": 24})),
+        "border 24 is no multiple of 8 from 0 to 16",
+    ),
     "huge-overlap": (lambda: rewrite(edit_info(size={"multiple": 8, "overlap": 80000})), "size rules"),
     "huge-side": (
         lambda: rewrite(edit_info(size={"multiple": 8, "overlap": 16, "short_side": 9000})),

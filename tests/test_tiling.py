@@ -44,14 +44,36 @@ def test_without_mirroring_the_network_sees_the_picture_alone(real_network, size
         shown.append(image.shape[2:])
         return network(image, y, x)
 
-    whole = apply_tiled(spying, rgb, overlap, STRIDE, tile=1024, mirror=False)
+    whole = apply_tiled(spying, rgb, overlap, STRIDE, tile=1024, border=0)
     assert shown == [tuple(max(-(-side // STRIDE), 2) * STRIDE for side in size)]
-    tiled = apply_tiled(network, rgb, overlap, STRIDE, tile=96, mirror=False)
+    tiled = apply_tiled(network, rgb, overlap, STRIDE, tile=96, border=0)
     assert whole.shape == rgb.shape
     assert np.abs(whole.astype(int) - tiled).max() <= 1
     if min(size) > 30:
         mirrored = apply_tiled(network, rgb, overlap, STRIDE)
         assert np.abs(whole.astype(int) - mirrored)[0].max() > 3
+
+
+@pytest.mark.parametrize("size", [(300, 421), (33, 500), (130, 200), (1, 1), (7, 300)])
+@pytest.mark.parametrize("border", [8, 16, 40])
+def test_with_a_narrow_border_tiles_equal_the_whole_picture_as_well(real_network, size, border):
+    network, overlap = real_network
+    rgb = made_picture(*size)
+    shown = []
+
+    def spying(image, y, x):
+        shown.append((image.shape[2:], y, x, image))
+        return network(image, y, x)
+
+    whole = apply_tiled(spying, rgb, overlap, STRIDE, tile=1024, border=border)
+    ((shape, y, x, image),) = shown
+    assert (y, x) == (-border, -border)
+    assert shape == tuple(-(-side // STRIDE) * STRIDE + 2 * border for side in size)
+    if min(size) > border:
+        mirrored = image[0, :, 2 * border : border : -1, border : border + size[1]]
+        assert np.array_equal(image[0, :, :border, border : border + size[1]], mirrored)
+    tiled = apply_tiled(network, rgb, overlap, STRIDE, tile=96, border=border)
+    assert np.abs(whole.astype(int) - tiled).max() <= 1
 
 
 def test_grain_is_noise_that_belongs_to_a_place():
@@ -90,7 +112,7 @@ def test_the_border_is_mirrored_and_tiles_are_aligned_and_even():
         seen.append(image)
         return image
 
-    rgb = made_picture(50, 130)
+    rgb = made_picture(50, 144)
     out = apply_tiled(network, rgb, 16, 8, tile=64)
     assert np.array_equal(out, rgb)
     assert len({image.shape for image in seen}) == 1

@@ -148,7 +148,7 @@ class StylePack:
             worked,
             self.info.size.overlap,
             self.info.size.multiple,
-            mirror=self.info.size.mirror,
+            border=self.info.size.border,
             on_tile=on_tile,
         )
         painted = _resized(painted, *size)

@@ -50,9 +50,9 @@ class SizeRules:
     """How far, in pixels, an output pixel looks; a multiple of `multiple`."""
     short_side: int = 0
     """Pictures with a smaller short side are painted enlarged to this one, and reduced again; 0: never."""
-    mirror: bool = True
-    """The network sees a picture go on beyond its border, mirrored. Without: it ends there, as all did in
-    training."""
+    border: int | None = None
+    """How many pixels of a picture, mirrored, the network sees beyond its border; a multiple of `multiple`.
+    0: it ends there, as all did in training; None: `overlap`."""
 
 
 @dataclass
@@ -188,6 +188,9 @@ def _parse_info(path: Path, data: bytes) -> PackInfo:
             f"{path} is in format {version}; this Inkbridge reads up to {FORMAT}. "
             "Update it: pip install --upgrade inkbridge"
         )
+    size = values.get("size")
+    if isinstance(size, dict) and size.get("mirror") is False:  # as packs said it before there was `border`
+        size.setdefault("border", 0)
     try:
         info = pydantic.TypeAdapter(PackInfo).validate_python(values)
     except pydantic.ValidationError as error:
@@ -209,6 +212,12 @@ def _check_info(path: Path, info: PackInfo) -> None:
     multiple, overlap = info.size.multiple, info.size.overlap
     if not (1 <= multiple <= 256 and 0 <= overlap <= 1024 and overlap % multiple == 0):
         raise PackError(f"{path}: its size rules (multiple {multiple}, overlap {overlap}) make no sense.")
+    border = info.size.border
+    if border is not None and not (0 <= border <= overlap and border % multiple == 0):
+        raise PackError(
+            f"{path}: its size rules make no sense: border {border} is no multiple of {multiple} "
+            f"from 0 to {overlap}."
+        )
     if not 0 <= info.size.short_side <= MAX_SHORT_SIDE:
         raise PackError(
             f"{path}: its size rules make no sense: short side {info.size.short_side} "

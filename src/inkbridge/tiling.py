@@ -27,30 +27,26 @@ def apply_tiled(
     multiple: int,
     tile: int = TILE,
     on_tile: Callable[[int, int], None] = lambda done, total: None,
-    mirror: bool = True,
+    border: int | None = None,
 ) -> RGB:
     """H x W x 3 uint8 -> the same size through `network`.
 
-    `overlap` is how far the network looks and a multiple of `multiple`, as all tile sizes are. With `mirror`
-    it sees the picture go on beyond its border, without it where the picture ends.
+    `overlap` is how far the network looks and a multiple of `multiple`, as all tile sizes are. Beyond the
+    picture's border it sees `border` pixels of it mirrored (by default `overlap`), at 0 that it ends there.
     `on_tile(done, total)` is called after each tile.
     """
     height, width = rgb.shape[:2]
     tile_h, tile_w = _even_tile(height, tile, multiple), _even_tile(width, tile, multiple)
     tops, lefts = range(0, height, tile_h), range(0, width, tile_w)
     out = np.empty_like(rgb)
+    border = overlap if border is None else border
     rows = _mirrored_indices(height, overlap, len(tops) * tile_h)
     columns = _mirrored_indices(width, overlap, len(lefts) * tile_w)
     done, total = 0, len(tops) * len(lefts)
     for top in tops:
         for left in lefts:
-            first_row, last_row = top - overlap, top + tile_h + overlap
-            first_column, last_column = left - overlap, left + tile_w + overlap
-            if not mirror:
-                # Two multiples at least: inside, networks mirror their own borders.
-                first_row, first_column = max(first_row, 0), max(first_column, 0)
-                last_row = min(last_row, max(-(-height // multiple), 2) * multiple)
-                last_column = min(last_column, max(-(-width // multiple), 2) * multiple)
+            first_row, last_row = _seen(top, tile_h, height, overlap, border, multiple)
+            first_column, last_column = _seen(left, tile_w, width, overlap, border, multiple)
             window_rows = rows[first_row + overlap : last_row + overlap]
             window_columns = columns[first_column + overlap : last_column + overlap]
             window = rgb[window_rows[:, None], window_columns]
@@ -83,6 +79,14 @@ def _even_tile(size: int, largest: int, multiple: int) -> int:
     # Equal tiles: no sliver at the end that costs a whole overlap.
     num = -(-size // largest)
     return -(-size // (num * multiple)) * multiple
+
+
+def _seen(start: int, length: int, size: int, overlap: int, border: int, multiple: int) -> tuple[int, int]:
+    """First position, and that after the last, of a tile with its overlap, where the picture has them."""
+    end = -(-size // multiple) * multiple + border
+    # Two multiples at least: inside, networks mirror their own borders.
+    end = max(end, 2 * multiple - border)
+    return max(start - overlap, -border), min(start + length + overlap, end)
 
 
 def _mirrored_indices(size: int, overlap: int, covered: int) -> npt.NDArray[np.intp]:

@@ -85,15 +85,15 @@ def test_export_writes_what_paints_better_and_a_pack_of_pairs_is_left_alone(toy_
 
 
 def test_pictures_that_crops_showed_whole_are_painted_with_their_border(toy_folders, tmp_path):
-    for crop, mirror in ((48, True), (80, False)):  # of pictures of 72 pixels
+    for crop, border in ((48, 16), (80, 0)):  # of pictures of 72 pixels
         settings = [
             *(setting for setting in TINY if not setting.startswith("data.crop")),
             f"data.crop={crop}",
         ]
         train(*toy_folders, tmp_path / f"{crop}", load_config(None, settings), Budget(images=4))
         pack = tmp_path / f"{crop}.stylepack"
-        assert export_run(tmp_path / f"{crop}", pack).size.mirror is mirror
-        assert inkbridge.load(pack).info.size.mirror is mirror
+        assert export_run(tmp_path / f"{crop}", pack).size.border == border
+        assert inkbridge.load(pack).info.size.border == border
         assert inkbridge.load(pack).apply(made_picture(72, 99, 1)).shape == (72, 99, 3)
 
 

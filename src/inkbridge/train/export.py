@@ -112,7 +112,9 @@ def export_run(
             StyleEntry(entry, shown, [round(float(v), 6) for v in code])
             for (entry, shown), code in zip(entries, codes, strict=True)
         ],
-        size=SizeRules(multiple, overlap, mirror=not (repairs or _crops_were_whole(run, config.data.crop))),
+        size=SizeRules(
+            multiple, overlap, border=0 if _crops_were_whole(run, config.data.crop) else generator.border
+        ),
         generator_sha256="",
         kind="repair" if repairs else "style",
         provenance={

@@ -29,6 +29,8 @@ class Published(nn.Module):
 
     multiple: int
     """Height and width must be multiples of this."""
+    border: int | None = None
+    """Whoever applies it mirrors as much of a picture as it sees."""
     feature_channels: list[int]
     """Channels of each of `features`."""
 

@@ -44,6 +44,8 @@ class Repairer(nn.Module):
 
     multiple = 2**DEPTH
     """Height and width must be multiples of this."""
+    border: int | None = 0
+    """Pictures end where they end, as they did in training."""
 
     def __init__(self, config: GeneratorConfig, num_styles: int = 1) -> None:
         super().__init__()

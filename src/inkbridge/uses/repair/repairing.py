@@ -215,7 +215,7 @@ class RepairPack:
             return np.concatenate([result, hidden * 2 - 1, filling], 1)
 
         size = self.info.size
-        out = apply_tiled(network, together, size.overlap, size.multiple, mirror=size.mirror, on_tile=on_tile)
+        out = apply_tiled(network, together, size.overlap, size.multiple, border=size.border, on_tile=on_tile)
         return np.ascontiguousarray(out[..., :3]), np.ascontiguousarray(out[..., 3])
 
 
