@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from inkbridge.engine import usable_cores
 from inkbridge.images import find_pictures, read_picture
-from inkbridge.many import usable_cores
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 

@@ -1,6 +1,9 @@
 import hashlib
 import io
 import json
+import os
+import subprocess
+import sys
 import tempfile
 import zipfile
 from pathlib import Path
@@ -77,6 +80,21 @@ def test_a_pack_says_how_far_beyond_the_border_its_network_sees(tmp_path, monkey
         rgb = made_picture(21, 40)
         assert np.array_equal(pack.apply(rgb), 255 - rgb)
         assert [call.args[0].shape[2:] for call in spied.call_args_list] == [shown]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="only Linux says which cores may be used")
+def test_a_network_has_no_more_threads_than_there_are_cores_for_it(stub_pack):
+    program = (
+        "import os, sys, inkbridge.pack\n"
+        "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
+        "before = len(os.listdir('/proc/self/task'))\n"
+        "pack = inkbridge.pack.load(sys.argv[1])\n"
+        "print(len(os.listdir('/proc/self/task')) - before)\n"
+    )
+    more = subprocess.run(
+        [sys.executable, "-c", program, stub_pack], capture_output=True, text=True, check=True
+    )
+    assert more.stdout.split() == ["0"]
 
 
 def test_unusable_pictures_and_unknown_styles_are_refused(stub_pack):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
@@ -18,12 +20,20 @@ FAINT = 10.0
 """and where they change by more than this, as a root mean square of its thumbnail, of 255."""
 
 
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on every system
+        return os.cpu_count() or 1
+
+
 class Engine:
     """An ONNX Runtime session of a generator: `image` and perhaps `style` and `grain` in, `result` out."""
 
     def __init__(self, model: bytes, name: str, style_dim: int, multiple: int = 8, threads: int = 0) -> None:
         """`multiple` is what heights and widths must be multiples of; with 0 `threads` there is one for each
-        core.
+        core that this process may use.
 
         Raises PackError, naming `name`, when `model` is not such a generator.
         """
@@ -131,6 +141,10 @@ def _open(
         raise PackError(f"{what} refers to files outside the pack; refused.")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # what goes wrong is raised, not printed
+    cores = usable_cores()
+    if not threads and cores < (os.cpu_count() or 1):
+        # ONNX Runtime counts the machine's cores: threads that share one wait for each other, awake.
+        threads = cores
     options.intra_op_num_threads = threads
     try:
         session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

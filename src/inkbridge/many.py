@@ -100,14 +100,6 @@ def make_folder(folder: Path) -> None:
         raise DataError(f"Folder '{folder}' cannot be made: {error.strerror}.") from None
 
 
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on every system
-        return os.cpu_count() or 1
-
-
 def _in_a_pool(painter: Painter, waiting: deque[Job], processes: int) -> Generator[Done, None, list[Job]]:
     """Until all is done or a process is killed; returns the jobs that were begun then."""
     # Not forked: ONNX Runtime's threads would not come along.

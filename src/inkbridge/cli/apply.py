@@ -74,10 +74,11 @@ def apply(
         Paint on the Ray cluster at this address (`auto` finds the one that this machine is part of; `local`
         makes one of this machine). PICTURES and --out may then be addresses of object stores (s3://...).
     """
+    from inkbridge.engine import usable_cores
     from inkbridge.errors import ConfigError
     from inkbridge.images import read_picture
     from inkbridge.look import Look, weighted_name
-    from inkbridge.many import Painter, paint_many, usable_cores
+    from inkbridge.many import Painter, paint_many
     from inkbridge.pack import load_for
     from inkbridge.scale_out import is_address, paint_on_ray, plan, there
 
