@@ -150,7 +150,7 @@ class Generator(nn.Module):
     """Height and width must be multiples of this."""
     border: int | None = 2 * STRIDE
     """Pixels of a picture, mirrored, that it is to be shown beyond the border: its deep layers mirror there
-    themselves, and the zeros of the others reach no further in strength (benchmarks/border.py)."""
+    themselves, and what the zeros of the others do further in is faint (benchmarks/border.py)."""
 
     def __init__(self, config: GeneratorConfig, num_styles: int = 1) -> None:
         super().__init__()
