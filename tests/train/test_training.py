@@ -196,12 +196,12 @@ def test_exported_pack_equals_the_trained_generator_at_other_sizes(toy_folders, 
     generator = Generator(load_config(None, TINY).model.generator)
     generator.load_state_dict(state(out)["modules"]["generator_ema"])
     rgb = made_picture(61, 83)
-    overlap, (h, w) = info.size.overlap, rgb.shape[:2]
-    padded = np.pad(rgb, [(overlap, overlap + -h % 8), (overlap, overlap + -w % 8), (0, 0)], mode="reflect")
+    border, (h, w) = info.size.border, rgb.shape[:2]
+    padded = np.pad(rgb, [(border, border + -h % 8), (border, border + -w % 8), (0, 0)], mode="reflect")
     image = torch.from_numpy(padded).permute(2, 0, 1)[None].float() / 127.5 - 1
     with torch.no_grad():
-        noise = torch.from_numpy(grain(-overlap, -overlap, *padded.shape[:2]))
-        result = generator(image, generator.styles, noise)[0, :, overlap : overlap + h, overlap : overlap + w]
+        noise = torch.from_numpy(grain(-border, -border, *padded.shape[:2]))
+        result = generator(image, generator.styles, noise)[0, :, border : border + h, border : border + w]
     expected = ((result + 1) * 127.5).round().clamp(0, 255).permute(1, 2, 0).numpy()
     assert np.abs(pack.apply(rgb) - expected).max() <= 1
     (out / "checkpoint.pt").unlink()
