@@ -40,6 +40,7 @@ def main() -> None:
                 size.overlap,
                 size.multiple,
                 tile,
+                border=size.border,
             )
             for tile in (8192, TILE, 512)
         ]
