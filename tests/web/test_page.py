@@ -202,6 +202,7 @@ def test_it_speaks_chinese(chromium: Browser, server: str) -> None:
     visit.page.get_by_role("button", name="开始绘制").wait_for()
     visit.page.locator(".ink-name", has_text="宋代山水").wait_for()
     assert httpx.get(f"{server}/", headers={"accept-language": "zh-TW,zh;q=0.9"}).headers["location"] == "zh/"
+    visit.rest()
     visit.page.get_by_role("link", name="English").click()
     visit.page.get_by_role("button", name="Paint it").wait_for()
     visit.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, Request
 
 Start = Callable[..., str]
 """Options and environment of a new server -> its address."""
@@ -23,7 +23,10 @@ class Visit:
         self.address = address
         self.asked: list[str] = []
         self.errors: list[str] = []
-        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.streams: set[Request] = set()
+        self.page.on("request", self._begun)
+        self.page.on("requestfinished", self._ended)
+        self.page.on("requestfailed", self._ended)
         self.page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.goto(f"{address}/{language}/")
@@ -62,6 +65,22 @@ class Visit:
         with self.page.expect_download() as download:
             self.page.locator(file).locator("visible=true").click()
         return download.value.path().read_bytes()
+
+    def rest(self) -> None:
+        """Until no result is on its way: Gradio writes to the console of a page that is left before."""
+        for _ in range(200):
+            if not self.streams:
+                return
+            self.page.wait_for_timeout(50)
+        raise AssertionError("results are on their way for ever")
+
+    def _begun(self, request: Request) -> None:
+        self.asked.append(request.url)
+        if "/queue/data" in request.url:
+            self.streams.add(request)
+
+    def _ended(self, request: Request) -> None:
+        self.streams.discard(request)
 
     def close(self) -> None:
         outside = [url for url in self.asked if not url.startswith((self.address, "data:", "blob:"))]
