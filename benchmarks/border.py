@@ -31,7 +31,7 @@ def strips(rgb: RGB) -> list[RGB]:
 
 
 def middle(rgb: RGB) -> list[RGB]:
-    """As many strips of its middle."""
+    """A strip across its middle, and one down."""
     height, width = rgb.shape[:2]
     top, left = (height - FRAME) // 2, (width - FRAME) // 2
     return [rgb[top : top + FRAME, FRAME:-FRAME], rgb[FRAME:-FRAME, left : left + FRAME]]
@@ -78,12 +78,12 @@ def main() -> None:
             outer(np.abs(one.astype(int) - other)).mean()
             for one, other in zip(painted[margin], painted[widest], strict=True)
         ]
-        far = [np.array(edges.of([s for rgb in painted[margin] for s in strips(rgb)]))]
-        far.append(np.array(middles.of([s for rgb in painted[margin] for s in middle(rgb)])))
+        at_border = np.array(edges.of([strip for rgb in painted[margin] for strip in strips(rgb)]))
+        inside = np.mean(middles.of([strip for rgb in painted[margin] for strip in middle(rgb)]))
         print(
             f"{margin:>3} pixels: time {seconds[margin] / seconds[widest]:.2f}, outer {EDGE} pixels off by "
-            f"{np.mean(off):.2f}; distance at the border {far[0].mean():.4f} {far[0].round(3)}, "
-            f"in the middle {far[1].mean():.4f}"
+            f"{np.mean(off):.2f}; distance at the border {at_border.mean():.4f} {at_border.round(3)}, "
+            f"in the middle {inside:.4f}"
         )
 
 

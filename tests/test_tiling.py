@@ -105,17 +105,19 @@ def test_too_little_overlap_would_show(real_network):
     assert np.abs(whole.astype(int) - tiled).max() > 1
 
 
-def test_the_border_is_mirrored_and_tiles_are_aligned_and_even():
+@pytest.mark.parametrize(("width", "widths"), [(144, [80, 80, 80]), (130, [80, 80, 72])])
+def test_the_border_is_mirrored_and_tiles_are_aligned_and_even(width, widths):
     seen = []
 
     def network(image, top, left):
         seen.append(image)
         return image
 
-    rgb = made_picture(50, 144)
+    rgb = made_picture(50, width)
     out = apply_tiled(network, rgb, 16, 8, tile=64)
     assert np.array_equal(out, rgb)
-    assert len({image.shape for image in seen}) == 1
+    # The last one ends with the picture, rounded up.
+    assert [image.shape[2:] for image in seen] == [(88, wide) for wide in widths]
     assert all(side % 8 == 0 for side in seen[0].shape[2:])
     first = seen[0][0]
     assert np.array_equal(first[:, :16], first[:, 32:16:-1])
