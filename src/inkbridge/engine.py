@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
+from inkbridge.devices import CPU, PROVIDERS, Device
 from inkbridge.errors import PackError
 
 Floats = npt.NDArray[np.float32]
@@ -29,18 +32,26 @@ def usable_cores() -> int:
 
 
 class Engine:
-    """An ONNX Runtime session of a generator: `image` and perhaps `style` and `grain` in, `result` out."""
+    """A generator, loaded: `image` and perhaps `style` and `grain` in, `result` out."""
 
-    def __init__(self, model: bytes, name: str, style_dim: int, multiple: int = 8, threads: int = 0) -> None:
+    def __init__(
+        self,
+        model: bytes,
+        name: str,
+        style_dim: int,
+        multiple: int = 8,
+        threads: int = 0,
+        device: Device = CPU,
+    ) -> None:
         """`multiple` is what heights and widths must be multiples of; with 0 `threads` there is one for each
         core that this process may use.
 
         Raises PackError, naming `name`, when `model` is not such a generator.
         """
         self._session = _open(
-            model, f"{name}: its generator", {"image"}, ["result"], {"style", "grain"}, threads
+            model, f"{name}: its generator", {"image"}, ["result"], {"style", "grain"}, threads, device
         )
-        self._inputs = {entry.name for entry in self._session.get_inputs()}
+        self._inputs = self._session.inputs
         self._try_once(name, style_dim, -(-64 // multiple) * multiple)
 
     def run(self, image: Floats, style: Floats, grain: Floats | None = None) -> Floats:
@@ -71,7 +82,7 @@ class Engine:
 
 
 class EncoderEngine:
-    """An ONNX Runtime session of a style encoder with input `image` and output `style`."""
+    """A style encoder, loaded: `image` in, `style` out."""
 
     def __init__(self, model: bytes, name: str, style_dim: int) -> None:
         """Raises PackError, naming `name`, when `model` is not such an encoder."""
@@ -92,7 +103,7 @@ class EncoderEngine:
 
 
 class RepairEngine:
-    """ONNX Runtime sessions of a repair pack: one mends pixels, the other answers with colours."""
+    """A repair pack, loaded: one network mends pixels, the other answers with colours."""
 
     def __init__(self, repairer: bytes, tone: bytes, name: str, multiple: int) -> None:
         """`multiple` is what heights and widths must be multiples of.
@@ -128,6 +139,62 @@ class RepairEngine:
         return light, tone
 
 
+class _Session(Protocol):
+    """A network that a program for networks has loaded."""
+
+    inputs: set[str]
+    outputs: list[str]
+
+    def run(self, outputs: Sequence[str], inputs: Mapping[str, Floats]) -> list[Any]: ...
+
+
+class _OnnxRuntime:
+    def __init__(self, model: bytes, device: Device, threads: int) -> None:
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4  # what goes wrong is raised, not printed
+        # A plan of memory for each size it met costs a fifth more memory, and no time is won by it.
+        options.enable_mem_pattern = False
+        cores = usable_cores()
+        if not threads and cores < (os.cpu_count() or 1):
+            # ONNX Runtime counts the machine's cores: threads that share one wait for each other, awake.
+            threads = cores
+        options.intra_op_num_threads = threads
+        # What a device cannot do, the processor does.
+        providers = list(dict.fromkeys([PROVIDERS[device.name], PROVIDERS["cpu"]]))
+        self._session = onnxruntime.InferenceSession(model, options, providers=providers)
+        self.inputs = {entry.name for entry in self._session.get_inputs()}
+        self.outputs = [entry.name for entry in self._session.get_outputs()]
+
+    def run(self, outputs: Sequence[str], inputs: Mapping[str, Floats]) -> list[Any]:
+        results: list[Any] = self._session.run(list(outputs), dict(inputs))
+        return results
+
+
+class _OpenVino:
+    def __init__(self, model: bytes, device: Device, threads: int) -> None:
+        import openvino
+
+        core = openvino.Core()
+        words = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
+        self._network = core.compile_model(
+            core.read_model(model),
+            "CPU",
+            {
+                "INFERENCE_PRECISION_HINT": words[device.precision],
+                "PERFORMANCE_HINT": "LATENCY",
+                "INFERENCE_NUM_THREADS": threads or usable_cores(),
+            },
+        )
+        self.inputs = {entry.any_name for entry in self._network.inputs}
+        self.outputs = [entry.any_name for entry in self._network.outputs]
+
+    def run(self, outputs: Sequence[str], inputs: Mapping[str, Floats]) -> list[Any]:
+        # One for each call: several threads may ask at a time.
+        request = self._network.create_infer_request()
+        request.infer(dict(inputs))
+        return [request.get_tensor(name).data.copy() for name in outputs]
+
+
 def _open(
     model: bytes,
     what: str,
@@ -135,26 +202,21 @@ def _open(
     outputs: list[str],
     optional: frozenset[str] | set[str] = frozenset(),
     threads: int = 0,
-) -> onnxruntime.InferenceSession:
+    device: Device = CPU,
+) -> _Session:
     # A model may name files of this machine as its weights; ours always carry them inside.
     if b"\x0a\x08location" in model:
         raise PackError(f"{what} refers to files outside the pack; refused.")
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # what goes wrong is raised, not printed
-    cores = usable_cores()
-    if not threads and cores < (os.cpu_count() or 1):
-        # ONNX Runtime counts the machine's cores: threads that share one wait for each other, awake.
-        threads = cores
-    options.intra_op_num_threads = threads
+    device.check()
+    make = _OpenVino if device.name == "openvino" else _OnnxRuntime
     try:
-        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's exceptions have no common base but Exception
+        session = make(model, device, threads)
+    except Exception as error:  # neither program's exceptions have a common base but Exception
         raise PackError(f"{what} cannot be loaded ({str(error).splitlines()[0]}).") from None
-    found = {entry.name for entry in session.get_inputs()}
-    given = [entry.name for entry in session.get_outputs()]
-    if not inputs <= found <= inputs | optional or given != outputs:
+    found = session.inputs
+    if not inputs <= found <= inputs | optional or session.outputs != outputs:
         raise PackError(
-            f"{what} has inputs {sorted(found)} and outputs {given}; "
+            f"{what} has inputs {sorted(found)} and outputs {session.outputs}; "
             f"expected {' and '.join(sorted(inputs))}, and {' and '.join(outputs)}."
         )
     return session

@@ -16,6 +16,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
+from inkbridge.devices import CPU, Device
 from inkbridge.errors import DataError, InkbridgeError
 from inkbridge.images import check_not_itself, read_picture, write_picture
 from inkbridge.look import Look
@@ -58,6 +59,11 @@ class Painter:
     look: Look
     quality: int
     max_pixels: int
+    device: Device = CPU
+
+    def alone(self) -> StylePack:
+        """The pack, for a process that is one of several: on one thread."""
+        return StylePack(self.file, self.name, threads=1, device=self.device)
 
     def paint(
         self, pack: StylePack, job: Job, on_tile: Callable[[int, int], None] = lambda done, total: None
@@ -137,7 +143,7 @@ def _start(painter: Painter) -> None:
     """In a process of the pool, before its first picture."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started us stops us
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _ready.append((painter, StylePack(painter.file, painter.name, threads=1)))
+    _ready.append((painter, painter.alone()))
 
 
 def _end_with_parent() -> None:

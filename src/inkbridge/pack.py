@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from inkbridge.catalogue import find_pack, list_styles
+from inkbridge.devices import CPU, Device, chosen_device
 from inkbridge.engine import EncoderEngine, Engine
 from inkbridge.errors import ConfigError, DataError, PackError
 from inkbridge.images import RGB, Picture, to_network, to_pil
@@ -46,9 +47,16 @@ MOST_ENLARGED = 2.0
 class StylePack:
     """One or more styles, ready to be applied."""
 
-    def __init__(self, file: PackFile, name: str, default_style: str | None = None, threads: int = 0) -> None:
+    def __init__(
+        self,
+        file: PackFile,
+        name: str,
+        default_style: str | None = None,
+        threads: int = 0,
+        device: Device = CPU,
+    ) -> None:
         """`name` is used in messages; `default_style` is what `apply` takes when none is named. With 0
-        `threads` the network has one for each core."""
+        `threads` the network has one for each core. Only the generator runs on `device`."""
         if file.info.kind != "style":
             raise PackError(
                 f"{name} is no style but a {file.info.kind} pack: use inkbridge {file.info.kind}."
@@ -57,9 +65,10 @@ class StylePack:
         self.info: PackInfo = file.info
         self.license: str = file.license
         self.name = name
+        self.device = device
         self._default = default_style or self.styles[0]
         dim = len(file.info.styles[0].code)
-        self._engine = Engine(file.generator, name, dim, file.info.size.multiple, threads)
+        self._engine = Engine(file.generator, name, dim, file.info.size.multiple, threads, device)
         self._encoder = EncoderEngine(file.encoder, name, dim) if file.encoder is not None else None
 
     @property
@@ -187,39 +196,48 @@ class StylePack:
         return code
 
 
-def load(name: str | os.PathLike[str]) -> StylePack:
+def load(
+    name: str | os.PathLike[str], *, device: str | None = None, precision: str | None = None
+) -> StylePack:
     """Load a pack by the name of a style or of a pack, or from a path ending in .stylepack.
 
-    Raises PackError when it is not found, damaged, hostile or too new.
+    What it runs on, and in which numbers, is said by `device` and `precision` (`inkbridge.devices.Device`),
+    else by what `inkbridge bench --keep` wrote down. Raises PackError when the pack is not found, damaged,
+    hostile or too new, ConfigError or MissingExtraError for a device that is not there.
     """
     path, style = find_pack(os.fspath(name))
-    return StylePack(read_pack(Path(path)), str(path), style)
+    return StylePack(read_pack(Path(path)), str(path), style, device=chosen_device(device, precision))
 
 
 def load_for(
-    styles: Mapping[str, float], name: str | None = None, *, with_encoder: bool = False
+    styles: Mapping[str, float],
+    name: str | None = None,
+    *,
+    with_encoder: bool = False,
+    device: str | None = None,
+    precision: str | None = None,
 ) -> tuple[StylePack, dict[str, float]]:
     """The pack that has all of `styles`, and the styles by their names in it.
 
     A single entry of `styles` may also name a pack or a file. `name` chooses the pack; without it and without
     styles it is the first at hand, with `with_encoder` the first that can take a style from an example.
-    Raises PackError when there is none.
+    `device` and `precision` are those of `load`. Raises PackError when there is none.
     """
     if name is not None:
-        pack = load(name)
+        pack = load(name, device=device, precision=precision)
         for style in styles:
             pack.code(style)
         return pack, dict(styles)
     if len(styles) == 1:
         ((only, weight),) = styles.items()
-        pack = load(only)
+        pack = load(only, device=device, precision=precision)
         return pack, {pack.default_style: weight}
     candidates = {listed.pack: None for listed in list_styles()}
     for path in candidates:
         file = read_pack(path)
         names = {style.name for style in file.info.styles}
         if set(styles) <= names and not (with_encoder and file.encoder is None):
-            return StylePack(file, str(path)), dict(styles)
+            return StylePack(file, str(path), device=chosen_device(device, precision)), dict(styles)
     if not styles:
         raise PackError("No pack at hand can take a style from an example. Name one with --pack.")
     for style in styles:

@@ -151,7 +151,7 @@ class _Worker:
         import ray
 
         self.painter: Painter = ray.get(painter) if isinstance(painter, ray.ObjectRef) else painter
-        self.pack = StylePack(self.painter.file, self.painter.name, threads=1)
+        self.pack = self.painter.alone()
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         jobs = [Job(str(s), str(t)) for s, t in zip(batch["source"], batch["target"], strict=True)]

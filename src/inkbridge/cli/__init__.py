@@ -32,6 +32,8 @@ app.command("inkbridge.cli.damage:damage")
 app.command("inkbridge.cli.repair:repair")
 app.command("inkbridge.cli.beautify:beautify")
 app.command("inkbridge.cli.web:web")
+app.command("inkbridge.cli.bench:bench")
+app.command("inkbridge.cli.distill:distill")
 
 
 def main() -> None:

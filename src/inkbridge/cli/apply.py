@@ -33,6 +33,8 @@ def apply(
     again: Annotated[bool, Parameter(negative=())] = False,
     processes: int | None = None,
     ray: str | None = None,
+    device: str | None = None,
+    precision: str | None = None,
 ) -> int:
     """Paint one or more pictures in a style, in a fusion of styles, or like an example.
 
@@ -73,6 +75,12 @@ def apply(
     ray
         Paint on the Ray cluster at this address (`auto` finds the one that this machine is part of; `local`
         makes one of this machine). PICTURES and --out may then be addresses of object stores (s3://...).
+    device
+        What the network runs on: cpu, openvino, cuda, coreml or directml (default: what `inkbridge bench
+        --keep` chose, else cpu).
+    precision
+        Of the numbers in the network: float32, or on openvino bfloat16 or float16, which are faster where the
+        processor has them.
     """
     from inkbridge.engine import usable_cores
     from inkbridge.errors import ConfigError
@@ -97,7 +105,7 @@ def apply(
     if far and len(far) <= len(pictures):
         raise ConfigError("Either all of PICTURES and --out are in object stores, or none is.")
     jobs = plan(pictures, out) if far else _plan([Path(place) for place in pictures], Path(out))
-    loaded, styles = load_for(styles, pack, with_encoder=bool(like))
+    loaded, styles = load_for(styles, pack, with_encoder=bool(like), device=device, precision=precision)
     # Once for all pictures: what is wrong with it is said once, and examples are read once.
     code = loaded.code(styles or None, [weighted_name(entry) for entry in like] if like else None)
     ground = None if outside is None else loaded.code(outside)
@@ -111,7 +119,7 @@ def apply(
         mask=read_picture(mask).rgb if mask is not None and ray is not None else mask,
     )
     look.check()
-    painter = Painter(loaded.file, loaded.name, look, quality, int(max_megapixels * 1e6))
+    painter = Painter(loaded.file, loaded.name, look, quality, int(max_megapixels * 1e6), loaded.device)
     if ray is not None:
         known = there(out) if far else None
         return _apply_many(jobs, again, lambda waiting: paint_on_ray(painter, waiting, ray), known)

@@ -109,8 +109,8 @@ def _learn(
     start, done, progress = time.monotonic(), 0, 0.0
     while progress < 1.0:
         rng = torch.Generator().manual_seed((config.seed << 32) + done)
-        content = _tensor(content_crops.batch(done * config.batch, range(config.batch)))
-        style = _tensor(style_crops.batch(done * config.batch, range(config.batch)))
+        content = to_batch(content_crops.batch(done * config.batch, range(config.batch)))
+        style = to_batch(style_crops.batch(done * config.batch, range(config.batch)))
         for group in optimizer.param_groups:
             group["lr"] = config.lr * ramp(progress, 0.3, 1.0, 0.02)
         result, keys = generator.with_features(content, code, draw_grain(content, rng))
@@ -148,6 +148,7 @@ def _content_loss(generator: Generator, keys: list[Tensor], result: Tensor, rng:
     return mean(parts)
 
 
-def _tensor(pictures: RGB) -> Tensor:
+def to_batch(pictures: RGB) -> Tensor:
+    """N x H x W x 3 uint8 -> N x 3 x H x W in [-1, 1]."""
     image = torch.from_numpy(pictures).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
     return image.contiguous(memory_format=torch.channels_last)

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from inkbridge.catalogue import BUNDLED, user_folder
+from inkbridge.devices import chosen_device
 from inkbridge.errors import ConfigError, DataError, PackError
 from inkbridge.images import RGB, Picture, check_writable_name, decode, reduced, write_picture
 from inkbridge.look import Look, shares
@@ -87,11 +88,12 @@ class Jobs:
     def __post_init__(self) -> None:
         self.desk = Desk(self.limits.waiting, self.limits.each)
         self._loading = threading.Lock()
+        device = chosen_device()
         for path in [*sorted(user_folder().glob(f"*{SUFFIX}")), *sorted(BUNDLED.glob(f"*{SUFFIX}"))]:
             try:
                 file = read_pack(path)
                 if file.info.kind == "style" and not file.info.languages:
-                    self.packs.setdefault(path.stem, StylePack(file, path.stem))
+                    self.packs.setdefault(path.stem, StylePack(file, path.stem, device=device))
             except PackError:
                 continue  # `inkbridge styles` says what is wrong with it
 
