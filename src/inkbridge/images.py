@@ -27,6 +27,8 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 RGB = npt.NDArray[np.uint8]
+Deep = npt.NDArray[np.uint16]
+"""The same with 16 bits a channel: 65535 is white."""
 
 MAX_PIXELS = 200_000_000
 """Pictures with more pixels than this are refused unless the caller raises the cap."""
@@ -113,7 +115,7 @@ def _opened(data: bytes, name: str, max_pixels: int) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except Image.DecompressionBombError:
-        raise _too_large(name, "more than", max_pixels) from None
+        raise too_large(name, "more than", max_pixels) from None
     except UnidentifiedImageError:
         raise DataError(
             f"{name} is not a picture that Inkbridge reads (JPEG, PNG, WebP, AVIF, TIFF, GIF, BMP)."
@@ -122,7 +124,7 @@ def _opened(data: bytes, name: str, max_pixels: int) -> Image.Image:
         raise DataError(f"{name} is damaged and cannot be read: {error}.") from error
     width, height = image.size
     if width * height > max_pixels:
-        raise _too_large(name, f"{width} x {height} =", max_pixels, width * height)
+        raise too_large(name, f"{width} x {height} =", max_pixels, width * height)
     if width * height == 0:
         raise DataError(f"{name} has no pixels ({width} x {height}).")
     return image
@@ -141,7 +143,8 @@ def to_pil(picture: Picture) -> Image.Image:
     return image
 
 
-def _too_large(name: str, size: str, max_pixels: int, pixels: int = 0) -> DataError:
+def too_large(name: str, size: str, max_pixels: int, pixels: int = 0) -> DataError:
+    """What to raise for a picture of `size` (WIDTH x HEIGHT =) and so many pixels."""
     found = f"{size} {pixels / 1e6:.0f}" if pixels else f"{size} {max_pixels / 1e6:.0f}"
     return DataError(
         f"{name} has {found} million pixels; the limit is {max_pixels / 1e6:.0f} million. "
@@ -153,12 +156,13 @@ def _notes_before_decoding(image: Image.Image, data: bytes) -> list[str]:
     notes = []
     if getattr(image, "n_frames", 1) > 1 and image.format in {"GIF", "WEBP", "AVIF", "PNG", "TIFF"}:
         notes.append(f"only the first of {image.n_frames} frames is used")  # type: ignore[attr-defined]
-    if _bits_per_channel(image, data) > 8:
+    if bits_per_channel(image, data) > 8:
         notes.append("16 bits a channel become 8")
     return notes
 
 
-def _bits_per_channel(image: Image.Image, data: bytes) -> int:
+def bits_per_channel(image: Image.Image, data: bytes) -> int:
+    """Of a picture whose header was read; `data` is how its file begins."""
     # Pillow opens 16-bit RGB as 8-bit without a word, so the file header is asked.
     if image.mode.startswith(("I", "F")):
         return 16
@@ -300,7 +304,7 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         ) as file:
             temporary = Path(file.name)
             with contextlib.suppress(OSError):  # not on every file system
-                _hold(file)
+                hold(file)
             write(file)
             file.flush()
             os.fsync(file.fileno())
@@ -322,13 +326,13 @@ def remove_leftovers(folder: Path, names: Collection[str]) -> None:
             continue
         try:
             with path.open("rb") as file:
-                _hold(file)
+                hold(file)
             path.unlink()
         except OSError:
             continue  # somebody holds it, or it is renamed by now
 
 
-def _hold(file: IO[bytes]) -> None:
+def hold(file: IO[bytes]) -> None:
     """While the file is open no other process can do the same; OSError when one does."""
     if fcntl is not None:  # where there is none an open file cannot be removed anyway
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -365,17 +369,18 @@ def trimmed(rgb: RGB, share: float) -> RGB:
     return rgb[top : rgb.shape[0] - top, left : rgb.shape[1] - left]
 
 
-def to_network(rgb: RGB) -> npt.NDArray[np.float32]:
-    """H x W x 3 uint8 -> 1 x 3 x H x W float32 in [-1, 1]."""
+def to_network(rgb: RGB | Deep) -> npt.NDArray[np.float32]:
+    """H x W x 3 uint8 or uint16 -> 1 x 3 x H x W float32 in [-1, 1]."""
     scaled = np.ascontiguousarray(rgb.transpose(2, 0, 1)[None], dtype=np.float32)
-    scaled *= np.float32(1 / 127.5)
+    scaled *= np.float32(2 / np.iinfo(rgb.dtype).max)
     scaled -= np.float32(1)
     return scaled
 
 
-def from_network(values: npt.NDArray[np.float32]) -> RGB:
-    """3 x H x W float32 in [-1, 1] -> H x W x 3 uint8; values outside are clipped."""
-    scaled = (values.transpose(1, 2, 0) + np.float32(1)) * np.float32(127.5)
+def from_network(values: npt.NDArray[np.float32], kind: npt.DTypeLike = np.uint8) -> RGB:
+    """3 x H x W float32 in [-1, 1] -> H x W x 3 uint8, or uint16 if that is the kind; the rest is clipped."""
+    most = np.iinfo(np.dtype(kind)).max
+    scaled = (values.transpose(1, 2, 0) + np.float32(1)) * np.float32(most / 2)
     np.rint(scaled, out=scaled)
-    rgb: RGB = np.clip(scaled, 0, 255).astype(np.uint8)
+    rgb: RGB = np.clip(scaled, 0, most).astype(kind)
     return rgb

@@ -28,6 +28,10 @@ ROWS = 256
 """Pictures are blended in bands of this many rows, so that a large one needs no large float copy."""
 
 
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+"""What red, green and blue give to the light of a pixel (Rec. 601)."""
+
+
 @dataclass(frozen=True)
 class Look:
     """Everything `StylePack.apply` can be told about the result."""
@@ -145,11 +149,10 @@ def with_colour_of(content: RGB, result: RGB, share: float) -> RGB:
 
     Light is luma (Rec. 601), colour what is left of a pixel without it.
     """
-    luma = np.array([0.299, 0.587, 0.114], np.float32)
     out = np.empty_like(result)
     for top in range(0, len(result), ROWS):
         band = slice(top, top + ROWS)
         ours, theirs = content[band].astype(np.float32), result[band].astype(np.float32)
-        colour = (ours - (ours @ luma)[..., None]) - (theirs - (theirs @ luma)[..., None])
+        colour = (ours - (ours @ LUMA)[..., None]) - (theirs - (theirs @ LUMA)[..., None])
         out[band] = np.clip(np.rint(theirs + np.float32(share) * colour), 0, 255).astype(np.uint8)
     return out

@@ -19,6 +19,7 @@ from pathlib import Path
 from inkbridge.devices import CPU, Device
 from inkbridge.errors import DataError, InkbridgeError
 from inkbridge.images import check_not_itself, read_picture, write_picture
+from inkbridge.large import paint_in_pieces, wants_pieces
 from inkbridge.look import Look
 from inkbridge.pack import StylePack
 from inkbridge.pack_format import PackFile
@@ -66,12 +67,18 @@ class Painter:
         return StylePack(self.file, self.name, threads=1, device=self.device)
 
     def paint(
-        self, pack: StylePack, job: Job, on_tile: Callable[[int, int], None] = lambda done, total: None
+        self, pack: StylePack, job: Job, on_tile: Callable[[float, float], None] = lambda done, total: None
     ) -> Done:
         """One picture from file to file; what is wrong with it is told, not raised."""
         source, target = Path(job.source), Path(job.target)
         try:
             check_not_itself(target, source)
+            if wants_pieces(source, target):
+                make_folder(target.parent)
+                said = paint_in_pieces(
+                    pack, source, target, self.look, self.quality, self.max_pixels, on_tile
+                )
+                return Done(job, tuple(said))
             painted = pack.apply_to(read_picture(source, self.max_pixels), self.look, on_tile)
             make_folder(target.parent)
             notes = write_picture(painted, target, self.quality)

@@ -36,7 +36,7 @@ from inkbridge.look import (
     with_colour_of,
 )
 from inkbridge.pack_format import PackFile, PackInfo, read_pack
-from inkbridge.tiling import apply_tiled, grain
+from inkbridge.tiling import Network, apply_tiled, grain
 
 EXAMPLE_SIDE = 320
 """Examples are read at this short side, about the scale of the style pictures of training."""
@@ -146,14 +146,23 @@ class StylePack:
         fused: Code = sum(np.float32(w) * code for w, code in zip(weights, codes, strict=True))  # type: ignore[assignment]
         return fused[None]
 
+    def scale_for(self, width: int, height: int, look: Look) -> float:
+        """At how many times its size a picture is painted."""
+        enlarged = max(self.info.size.short_side / min(width, height), 1.0)
+        return look.detail * min(enlarged, MOST_ENLARGED)
+
+    def network(self, code: Code) -> Network:
+        """The generator with a style code (1 x dim), as tiles are painted with it."""
+        return lambda image, top, left: self._engine.run(image, code, grain(top, left, *image.shape[2:]))
+
     def _paint(self, rgb: RGB, code: Code, look: Look, on_tile: Callable[[int, int], None]) -> RGB:
         if look.strength == 0.0:
             return rgb.copy()
         size = rgb.shape[1], rgb.shape[0]
-        scale = look.detail * min(max(self.info.size.short_side / min(size), 1.0), MOST_ENLARGED)
+        scale = self.scale_for(*size, look)
         worked = _resized(rgb, max(round(size[0] * scale), 1), max(round(size[1] * scale), 1))
         painted = apply_tiled(
-            lambda image, top, left: self._engine.run(image, code, grain(top, left, *image.shape[2:])),
+            self.network(code),
             worked,
             self.info.size.overlap,
             self.info.size.multiple,

@@ -7,6 +7,7 @@ would have given on the whole picture (up to the rounding of float sums).
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -36,27 +37,66 @@ def apply_tiled(
     `on_tile(done, total)` is called after each tile.
     """
     height, width = rgb.shape[:2]
-    tile_h, tile_w = _even_tile(height, tile, multiple), _even_tile(width, tile, multiple)
-    tops, lefts = range(0, height, tile_h), range(0, width, tile_w)
     out = np.empty_like(rgb)
+    tiles = plan_tiles(height, width, overlap, multiple, tile, border)
+    for done, each in enumerate(tiles, 1):
+        kept = each.painted(network, rgb[each.rows[:, None], each.columns])
+        out[each.top : each.top + each.height, each.left : each.left + each.width] = kept
+        on_tile(done, len(tiles))
+    return out
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A part of a picture that a network paints at once."""
+
+    top: int
+    left: int
+    """Where the part that is kept starts,"""
+    height: int
+    width: int
+    """and its size."""
+    first_row: int
+    first_column: int
+    """Where what the network sees starts; below 0 beyond the picture's border."""
+    rows: npt.NDArray[np.intp]
+    columns: npt.NDArray[np.intp]
+    """What the network sees, as rows and columns of the picture, mirrored at its border."""
+
+    def painted(self, network: Network, window: RGB) -> RGB:
+        """Of the pixels in `rows` and `columns`, painted, those that are kept; of the same kind."""
+        result = network(to_network(window), self.first_row, self.first_column)[0]
+        kept = result[:, self.top - self.first_row :, self.left - self.first_column :]
+        return from_network(kept[:, : self.height, : self.width], window.dtype)
+
+
+def plan_tiles(
+    height: int, width: int, overlap: int, multiple: int, tile: int = TILE, border: int | None = None
+) -> list[Tile]:
+    """The tiles of a picture of height x width, row by row; the numbers are those of `apply_tiled`."""
+    tile_h, tile_w = _even_tile(height, tile, multiple), _even_tile(width, tile, multiple)
     border = overlap if border is None else border
+    tops, lefts = range(0, height, tile_h), range(0, width, tile_w)
     rows = _mirrored_indices(height, overlap, len(tops) * tile_h)
     columns = _mirrored_indices(width, overlap, len(lefts) * tile_w)
-    done, total = 0, len(tops) * len(lefts)
+    tiles = []
     for top in tops:
+        first_row, last_row = _seen(top, tile_h, height, overlap, border, multiple)
         for left in lefts:
-            first_row, last_row = _seen(top, tile_h, height, overlap, border, multiple)
             first_column, last_column = _seen(left, tile_w, width, overlap, border, multiple)
-            window_rows = rows[first_row + overlap : last_row + overlap]
-            window_columns = columns[first_column + overlap : last_column + overlap]
-            window = rgb[window_rows[:, None], window_columns]
-            result = network(to_network(window), first_row, first_column)[0]
-            h, w = min(tile_h, height - top), min(tile_w, width - left)
-            kept = result[:, top - first_row :, left - first_column :][:, :h, :w]
-            out[top : top + h, left : left + w] = from_network(kept)
-            done += 1
-            on_tile(done, total)
-    return out
+            tiles.append(
+                Tile(
+                    top,
+                    left,
+                    min(tile_h, height - top),
+                    min(tile_w, width - left),
+                    first_row,
+                    first_column,
+                    rows[first_row + overlap : last_row + overlap],
+                    columns[first_column + overlap : last_column + overlap],
+                )
+            )
+    return tiles
 
 
 def grain(top: int, left: int, height: int, width: int) -> npt.NDArray[np.float32]:

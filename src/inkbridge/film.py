@@ -1,0 +1,281 @@
+"""Moving pictures: painted frame by frame, held steady, the sound left as it is (extra [video]).
+
+A generator paints each frame by itself, and what it makes of a noisy or slightly moved one differs: lines and
+washes flicker. Here a frame is blended with the one before, moved along by the motion between the two, where
+that motion explains the picture (after Ruder et al. 2016, "Artistic style transfer for videos", who have it
+as a term of a loss; here nothing has to be learned).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from inkbridge.errors import ConfigError, DataError, MissingExtraError
+from inkbridge.images import RGB, Picture, hold, write_atomically
+from inkbridge.look import Look, open_picture
+
+if TYPE_CHECKING:
+    from inkbridge.pack import StylePack
+
+FILMS = frozenset([".mp4", ".m4v", ".mov", ".mkv", ".webm"])
+"""Endings of the films that are read and written."""
+CODECS = {".webm": "libvpx-vp9"}
+"""By ending; the others get H.264."""
+PART_SECONDS = 4.0
+"""Frames are kept in parts of about this length, so that a film that was stopped goes on."""
+FLOW_SIDE = 480
+"""Motion is sought at this short side at most."""
+LIKE = 8.0
+"""So much, of 255, may a pixel differ from where it came from before the blend gives it up."""
+STEADY = 0.8
+"""Share of the frame before in a blend, where motion explains the picture."""
+
+OnFrame = Callable[[float, float], None]
+Flow = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class FilmConfig:
+    """How a film is painted."""
+
+    steady: float = STEADY
+    """From 0, each frame by itself, to just below 1."""
+    quality: int = 18
+    """The constant rate factor of the encoder: lower is larger and better, 18 is hard to tell apart."""
+
+    def check(self) -> None:
+        """Raises ConfigError for a number out of its range."""
+        if not 0.0 <= self.steady <= 0.95:
+            raise ConfigError(f"steady = {self.steady:g} cannot be used: it must be from 0 to 0.95.")
+        if not 0 <= self.quality <= 51:
+            raise ConfigError(f"quality = {self.quality} cannot be used: it must be from 0 to 51.")
+
+
+def paint_film(
+    pack: StylePack,
+    source: Path,
+    target: Path,
+    look: Look | None = None,
+    config: FilmConfig | None = None,
+    on_frame: OnFrame = lambda done, total: None,
+) -> list[str]:
+    """Paint a film from file to file; returns notes for the user.
+
+    Sound and subtitles are copied, byte for byte; each frame keeps its time, and the film its size, shape of
+    pixels and colours (turned upright where a film says that it lies). Of a film that is broken midway what
+    comes before is painted. The same call goes on where it was stopped or killed, from a folder beside the
+    target that goes when it is whole. Raises DataError for what is no film, ConfigError for a number out of
+    its range, MissingExtraError without PyAV and OpenCV.
+    """
+    look, config = look or Look(), config or FilmConfig()
+    look.check()
+    config.check()
+    av, _ = _libraries()
+    if target.suffix.lower() not in FILMS:
+        raise DataError(f"{target}: a film's name ends in one of {' '.join(sorted(FILMS))}.")
+    code = pack.code(look.style, look.like)
+    ground = None if look.outside is None else pack.code(look.outside)
+    mask = None if look.mask is None else open_picture(look.mask).rgb
+    look = replace(look, style=code, like=None, outside=ground, mask=mask)
+    stat = source.stat()
+    facts = [str(source.resolve()), stat.st_size, stat.st_mtime_ns, pack.info.generator_sha256, str(pack.device)]
+    said = [repr(config), repr(replace(look, style=None, outside=None, mask=None)), code.tolist()]
+    rest = [None if x is None else x.tolist() for x in (ground, mask)]
+    key = hashlib.sha256(json.dumps([facts, said, rest]).encode()).hexdigest()
+    folder = target.with_name(f".{target.name}.parts")
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("wb") as lock:
+        try:
+            hold(lock)
+        except OSError:
+            raise DataError(f"{target} is being painted by another process; wait for it.") from None
+        parts = _Parts(folder, key, target.suffix.lower(), config)
+        try:
+            notes = _paint_parts(pack, source, look, config, parts, on_frame)
+            notes += _put_together(av, source, parts, target)
+        except DataError:
+            if not parts.done:
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
+    shutil.rmtree(folder, ignore_errors=True)
+    return notes
+
+
+def _paint_parts(
+    pack: StylePack, source: Path, look: Look, config: FilmConfig, parts: _Parts, on_frame: OnFrame
+) -> list[str]:
+    av, _ = _libraries()
+    notes: list[str] = []
+    with _opened(av, source) as container:
+        stream = container.streams.video[0]
+        total = _num_frames(container, stream)
+        steady = Steadied(config.steady)
+        steady.before = parts.before
+        number = 0
+        frames = _frames(av, container, stream, source, notes)
+        for frame, rgb in frames:
+            number += 1
+            if number <= parts.frames:
+                continue  # painted by an earlier start
+            painted = steady.next(rgb, pack.apply_to(Picture(rgb), look).rgb)
+            parts.add(frame, stream, painted)
+            if parts.seconds >= PART_SECONDS:
+                parts.close(steady.before)
+            on_frame(number, max(total, number))
+        if not number:
+            raise DataError(f"{source} has no frame that can be read. Copy it again or leave it out.")
+        parts.close(steady.before)
+        if number and total > number and notes:
+            notes[-1] += f" after {number:,} of about {total:,} frames: what comes before is painted"
+    return notes
+
+
+class Steadied:
+    """Painted frames of a film in turn, blended with the one before, moved along."""
+
+    def __init__(self, share: float) -> None:
+        """`share` of the frame before, where motion explains the picture."""
+        self.share = share
+        self.before: tuple[RGB, RGB] | None = None
+        """The frame before and its result, each H x W x 3 uint8."""
+
+    def next(self, frame: RGB, painted: RGB) -> RGB:
+        """The frame's result."""
+        result = painted
+        if self.share and self.before is not None and self.before[0].shape == frame.shape:
+            last, last_result = self.before
+            flow = motion(frame, last)
+            weight = self.share * explained(frame, moved(last, flow))[..., None]
+            blend = painted + weight * (moved(last_result, flow).astype(np.float32) - painted)
+            result = np.clip(np.rint(blend), 0, 255).astype(np.uint8)
+        self.before = frame, result
+        return result
+
+
+def motion(frame: RGB, before: RGB) -> Flow:
+    """Where each pixel of `frame` was in `before`: H x W x 2 pixels to the right and down.
+
+    Dense inverse search (Kroeger et al. 2016), as OpenCV has it, in pictures reduced to `FLOW_SIDE`.
+    """
+    _, cv2 = _libraries()
+    height, width = frame.shape[:2]
+    scale = min(FLOW_SIDE / min(height, width), 1.0)
+    size = max(round(width * scale), 16), max(round(height * scale), 16)
+    grey = [
+        cv2.resize(cv2.cvtColor(each, cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA)
+        for each in (frame, before)
+    ]
+    search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    small = search.calc(*grey, None)
+    flow: Flow = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
+    flow *= np.array([width / size[0], height / size[1]], np.float32)
+    return flow
+
+
+def moved(picture: RGB, flow: Flow) -> RGB:
+    """What of `picture` is now where `flow` says that it came from; its border goes on beyond it."""
+    _, cv2 = _libraries()
+    height, width = flow.shape[:2]
+    columns, rows = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    places = columns + flow[..., 0], rows + flow[..., 1]
+    result: RGB = cv2.remap(picture, *places, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return result
+
+
+def explained(frame: RGB, expected: RGB) -> npt.NDArray[np.float32]:
+    """How well each pixel is what was expected there: H x W from 0 to 1, by a blurred difference."""
+    _, cv2 = _libraries()
+    off = np.abs(frame.astype(np.float32) - expected).max(-1)
+    off = cv2.GaussianBlur(off, (0, 0), 2.0)
+    result: npt.NDArray[np.float32] = np.exp(-np.square(off / np.float32(LIKE)))
+    return result
+
+
+class _Parts:
+    """What is painted of a film, in files that hold some seconds each, whole ones only."""
+
+    def __init__(self, folder: Path, key: str, ending: str, config: FilmConfig) -> None:
+        self.folder, self.config = folder, config
+        self.ending = ".webm" if ending == ".webm" else ".mkv"
+        self.codec = CODECS.get(ending, "libx264")
+        self.done: list[str] = []
+        self.frames = 0
+        self.before: tuple[RGB, RGB] | None = None
+        self._key, self._notes = key, folder / "parts.json"
+        self._file: Any = None
+        self._first, self.seconds = 0.0, 0.0
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            noted = json.loads(self._notes.read_text())
+            if noted["key"] == key:
+                state = np.load(folder / noted["state"])
+                self.before = state["frame"], state["result"]
+                self.done, self.frames = list(noted["done"]), int(noted["frames"])
+
+    def add(self, frame: Any, stream: Any, rgb: RGB) -> None:
+        """Encode a painted frame at the time of the one it was made of."""
+        av, _ = _libraries()
+        if self._file is None:
+            self._begin(stream, rgb)
+            self._first = float(frame.pts * frame.time_base)
+        made = av.VideoFrame.from_ndarray(rgb, format="rgb24")
+        context = self._stream.codec_context
+        made = made.reformat(
+            format=context.pix_fmt, dst_colorspace=_matrix_of(frame), dst_color_range="MPEG"
+        )
+        made.pts, made.time_base = frame.pts, frame.time_base
+        made.color_primaries, made.color_trc = frame.color_primaries, frame.color_trc
+        self._file.mux(self._stream.encode(made))
+        self._pending += 1
+        self.seconds = float(frame.pts * frame.time_base) - self._first
+
+    def close(self, before: tuple[RGB, RGB] | None) -> None:
+        """The part is whole: write down that it is."""
+        if self._file is None:
+            return
+        self._file.mux(self._stream.encode(None))
+        self._file.close()
+        self._file = None
+        assert before is not None
+        number = len(self.done)
+        state = f"{number}.npz"
+        write_atomically(
+            self.folder / state, lambda file: np.savez(file, frame=before[0], result=before[1])
+        )
+        self.done.append(self._name)
+        self.frames += self._pending
+        self.seconds = 0.0
+        noted = {"key": self._key, "done": self.done, "frames": self.frames, "state": state}
+        write_atomically(self._notes, lambda file: file.write(json.dumps(noted).encode()))
+        if number:
+            (self.folder / f"{number - 1}.npz").unlink(missing_ok=True)
+
+    def _begin(self, stream: Any, rgb: RGB) -> None:
+        av, _ = _libraries()
+        self._name, self._pending = f"{len(self.done):06d}{self.ending}", 0
+        self._file = av.open(str(self.folder / self._name), "w")
+        rate = stream.average_rate or stream.guessed_rate or Fraction(25)
+        # No frames that wait for later ones: parts can be put together as they are.
+        options = {"crf": str(self.config.quality)}
+        options |= {"bf": "0"} if self.codec == "libx264" else {"b": "0", "cpu-used": "4", "row-mt": "1"}
+        made = self._file.add_stream(self.codec, rate=rate, options=options)
+        made.height, made.width = rgb.shape[:2]
+        made.pix_fmt = "yuv420p" if made.height % 2 == 0 and made.width % 2 == 0 else "yuv444p"
+        made.codec_context.time_base = stream.time_base
+        made.time_base = stream.time_base
+        source = stream.codec_context
+        if source.sample_aspect_ratio:
+            made.codec_context.sample_aspect_ratio = source.sample_aspect_ratio
+        for name in ("color_primaries", "color_trc", "colorspace"):
+            setattr(made.codec_context, name, getattr(source, name))
+        self._stream = made

@@ -1,0 +1,382 @@
+"""Very large pictures, and those of 16 bits a channel, from file to file through constant memory.
+
+What is read, changed and written goes through libvips in pieces (extra [big]); what is painted lies in a file
+beside the result until it is whole, so that a painting that was stopped or killed goes on tile by tile.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import shutil
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from inkbridge.errors import DataError, MissingExtraError
+from inkbridge.images import (
+    FORMATS,
+    bits_per_channel,
+    check_writable_name,
+    hold,
+    too_large,
+    write_atomically,
+)
+from inkbridge.look import LUMA, AnyPicture, Code, Look, open_picture
+from inkbridge.tiling import Tile, plan_tiles
+
+if TYPE_CHECKING:
+    from inkbridge.pack import StylePack
+
+LARGE = 40_000_000
+"""Pictures with more pixels are painted in pieces."""
+KEEPS_16_BITS = frozenset({".png", ".tif", ".tiff"})
+SOFT = 4.0
+"""A mask's softened edge, in pixels of the smaller copy in which it is softened."""
+WRITING = 0.1
+"""What writing the result takes, as a share of the time of painting."""
+_SAVERS: dict[str, tuple[str, dict[str, Any]]] = {
+    ".jpg": (".jpg", {"subsample_mode": "off"}),
+    ".png": (".png", {}),
+    ".webp": (".webp", {}),
+    ".avif": (".avif", {}),
+    ".tif": (".tif", {"tile": True, "compression": "deflate", "predictor": "horizontal", "bigtiff": True}),
+}
+_SAME = {".jpeg": ".jpg", ".jpe": ".jpg", ".jfif": ".jpg", ".tiff": ".tif"}
+
+OnTile = Callable[[float, float], None]
+
+
+def wants_pieces(source: Path, target: Path) -> bool:
+    """Whether a picture is so large, or so deep and its target too, that it is to be painted in pieces."""
+    if importlib.util.find_spec("pyvips") is None or _saver(target) is None:
+        return False
+    try:
+        with warnings.catch_warnings(), source.open("rb") as file:
+            warnings.simplefilter("ignore")  # Pillow's about size: there is a limit of our own
+            data = file.read(32)
+            file.seek(0)
+            with Image.open(file, formats=FORMATS) as image:
+                if image.format in {"GIF", "BMP", "DIB"}:  # libvips reads no BMP
+                    return False
+                deep = bits_per_channel(image, data) == 16 and not image.mode.startswith("F")
+                return image.width * image.height > LARGE or (deep and target.suffix.lower() in KEEPS_16_BITS)
+    except Image.DecompressionBombError:
+        return True
+    except Exception:  # whoever reads it says what is wrong
+        return False
+
+
+def paint_in_pieces(
+    pack: StylePack,
+    source: Path,
+    target: Path,
+    look: Look,
+    quality: int = 95,
+    max_pixels: int = 200_000_000,
+    on_tile: OnTile = lambda done, total: None,
+) -> list[str]:
+    """Paint a picture from file to file in constant memory; returns notes for the user.
+
+    JPEG, PNG, WebP, AVIF and TIFF. 16 bits a channel stay where PNG or TIFF is written; EXIF, ICC profile and
+    transparency too; CMYK becomes sRGB by its profile. What is painted is what `StylePack.apply_to` paints,
+    but for the rounding of float sums (and, with another size to work at or a mask, of resizing). The
+    same call goes on after the last tile that was painted, from files beside the target, which go when it is
+    whole. Raises DataError for an unusable picture, MissingExtraError without pyvips.
+    """
+    look.check()
+    check_writable_name(target)
+    if _saver(target) is None:
+        raise DataError(f"{target}: large pictures are written as JPEG, PNG, WebP, AVIF or TIFF.")
+    vips = _vips()
+    original = _read(source, max_pixels)
+    try:
+        picture = original.upright
+        scale = pack.scale_for(picture.width, picture.height, look)
+        worked = _resized(
+            picture, max(round(picture.width * scale), 1), max(round(picture.height * scale), 1)
+        )
+        passes = [pack.code(look.style, look.like)] if look.strength else []
+        if look.mask is not None and look.outside is not None and passes:
+            passes.append(pack.code(look.outside))
+        paintings = [
+            _Painting(pack, worked, code, target, number, original.key) for number, code in enumerate(passes)
+        ]
+        total = sum(len(painting.tiles) for painting in paintings) * (1 + WRITING) or 1.0
+        done = 0
+        painted = []
+        for painting in paintings:
+            for number in painting.paint():
+                on_tile(done + number, total)
+            done += len(painting.tiles)
+            painted.append(_resized(painting.picture(), picture.width, picture.height))
+        result, notes = _looked(picture, painted, look)
+        if original.alpha is not None:
+            result = result.bandjoin(original.alpha)
+        notes = [*original.notes, *notes, *_what_changes(result, target)]
+        result = _with_metadata(result, original.upright)
+        result.set_progress(True)
+        result.signal_connect(
+            "eval", lambda _, now: on_tile(done + (total - done) * now.percent / 100, total)
+        )
+        _write(result, target, quality)
+        for painting in paintings:
+            painting.forget()
+    except vips.Error as error:
+        said = str(error).strip().splitlines()[-1].strip()
+        raise DataError(
+            f"{source} is damaged or cut short, or its result cannot be written ({said})."
+        ) from None
+    return notes
+
+
+@dataclass
+class _Original:
+    """A picture file, opened but not yet read."""
+
+    upright: Any
+    """Its pixels without alpha: RGB, uchar or ushort."""
+    alpha: Any
+    key: str
+    """Changes when the file does."""
+    notes: list[str] = field(default_factory=list)
+
+
+def _read(source: Path, max_pixels: int) -> _Original:
+    vips = _vips()
+    image = vips.Image.new_from_file(str(source), access="random", fail_on="error", revalidate=True)
+    pixels = image.width * image.height
+    if pixels > max_pixels:
+        raise too_large(str(source), f"{image.width} x {image.height} =", max_pixels, pixels)
+    notes = []
+    if image.get_typeof("n-pages") and image.get("n-pages") > 1:
+        notes.append(f"only the first of {image.get('n-pages')} frames is used")
+    image = image.autorot()
+    alpha = None
+    if image.hasalpha():
+        alpha, image = image[image.bands - 1], image[: image.bands - 1]
+    if image.interpretation in {"cmyk", "lab"}:
+        notes.append(f"{image.interpretation.upper()} becomes RGB")
+        if image.interpretation == "cmyk":
+            image = image.icc_transform("srgb", embedded=True, input_profile="cmyk")
+        else:
+            image = image.colourspace("srgb")
+    elif image.bands < 3:
+        if image.get_typeof("icc-profile-data"):
+            image = image.copy()
+            image.remove("icc-profile-data")  # of grey: wrong on the result
+        image = image.colourspace("rgb16" if image.format == "ushort" else "srgb")
+    if image.format not in {"uchar", "ushort"} or image.bands != 3:
+        raise DataError(
+            f"{source} has {image.bands} bands of kind {image.format}; large pictures must have 8 or 16 bits "
+            "a channel."
+        )
+    if alpha is not None and alpha.format != image.format:
+        alpha = alpha.cast(image.format)
+    stat = source.stat()
+    key = (
+        f"{source.resolve()} {stat.st_size} {stat.st_mtime_ns} {image.width} x {image.height} {image.format}"
+    )
+    return _Original(image, alpha, key, notes)
+
+
+class _Painting:
+    """A picture as a style code paints it: a folder beside the target, with a file for each tile."""
+
+    def __init__(
+        self, pack: StylePack, picture: Any, code: Code, target: Path, number: int, key: str
+    ) -> None:
+        size = pack.info.size
+        self._pack, self._picture, self._code, self._target = pack, picture, code, target
+        self.tiles = plan_tiles(
+            picture.height, picture.width, size.overlap, size.multiple, border=size.border
+        )
+        facts = [key, pack.info.generator_sha256, code.tolist(), picture.width, picture.height]
+        self._key = hashlib.sha256(json.dumps([*facts, str(pack.device)]).encode()).hexdigest()
+        self._folder = target.with_name(f".{target.name}.painting-{number}")
+
+    def paint(self) -> Iterator[int]:
+        """Paint what is not painted yet; yields how many tiles there are."""
+        self._folder.mkdir(exist_ok=True)
+        with (self._folder / "lock").open("wb") as lock:
+            try:
+                hold(lock)
+            except OSError:
+                raise DataError(f"{self._target} is being painted by another process; wait for it.") from None
+            self._begin()
+            network = self._pack.network(self._code)
+            region = _vips().Region.new(self._picture)
+            for number, tile in enumerate(self.tiles, 1):
+                place = self._tile(number)
+                if not place.exists():
+                    self._put(place, tile.painted(network, self._seen(region, tile)))
+                yield number
+
+    def picture(self) -> Any:
+        """All of it, once it is painted, to be read once from top to bottom."""
+        vips = _vips()
+        across = sum(tile.top == 0 for tile in self.tiles)
+        parts = [
+            vips.Image.new_from_file(str(self._tile(number)), access="sequential", revalidate=True)
+            for number in range(1, len(self.tiles) + 1)
+        ]
+        # Tiles at the right and the bottom are smaller; they are joined as if they were not.
+        return vips.Image.arrayjoin(parts, across=across).crop(
+            0, 0, self._picture.width, self._picture.height
+        )
+
+    def forget(self) -> None:
+        """Remove its files."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _begin(self) -> None:
+        """Leave what an earlier start of the same painting left, and nothing else."""
+        note = self._folder / "key"
+        if note.exists() and note.read_text() == self._key:
+            return
+        for path in self._folder.glob("*.tif"):
+            path.unlink()
+        write_atomically(note, lambda file: file.write(self._key.encode()))
+
+    def _tile(self, number: int) -> Path:
+        return self._folder / f"{number:06d}.tif"
+
+    def _seen(self, region: Any, tile: Tile) -> npt.NDArray[Any]:
+        top, left = int(tile.rows.min()), int(tile.columns.min())
+        height, width = int(tile.rows.max()) + 1 - top, int(tile.columns.max()) + 1 - left
+        kind = np.uint16 if self._picture.format == "ushort" else np.uint8
+        fetched = np.frombuffer(region.fetch(left, top, width, height), kind).reshape(height, width, 3)
+        return fetched[(tile.rows - top)[:, None], tile.columns - left]
+
+    def _put(self, place: Path, painted: npt.NDArray[Any]) -> None:
+        vips = _vips()
+        image = vips.Image.new_from_array(np.ascontiguousarray(painted))
+        image = image.copy(interpretation=self._picture.interpretation)
+        write_atomically(
+            place,
+            lambda file: image.write_to_target(vips.Target.new_to_descriptor(file.fileno()), ".tif"),
+        )
+
+
+def _resized(image: Any, width: int, height: int) -> Any:
+    across, down = width / image.width, height / image.height
+    if across == down == 1.0:
+        return image
+    if across < 1.0 or down < 1.0:
+        smaller = image.resize(across, vscale=down, kernel="lanczos3")
+        return smaller.gravity("north-west", width, height, extend="copy")
+    # `resize` moves what it enlarges by half a pixel.
+    return image.affine(
+        [across, 0, 0, down],
+        interpolate=_vips().Interpolate.new("bicubic"),
+        oarea=[0, 0, width, height],
+        odx=(across - 1) / 2,
+        ody=(down - 1) / 2,
+        extend="copy",
+    )
+
+
+def _looked(picture: Any, painted: list[Any], look: Look) -> tuple[Any, list[str]]:
+    """What `StylePack.apply_to` makes of the pixels that the generator painted, pixel by pixel the same."""
+    kind = picture.format
+
+    def finished(one: Any) -> Any:
+        if look.keep_colour:
+            # Its own colour is what is left of a pixel without its luma.
+            colour = np.eye(3) - np.tile(LUMA.astype(np.float64), (3, 1))
+            moved = (picture.cast("float") - one).recomb(_matrix(colour * look.keep_colour))
+            one = (moved + one).rint().cast(kind)
+        if look.strength != 1.0:
+            one = (picture + (one.cast("float") - picture) * look.strength).rint().cast(kind)
+        return one
+
+    results = [finished(one) for one in painted]
+    result = results[0] if results else picture
+    if look.mask is None:
+        return result, []
+    mask, notes = _soft_mask(look.mask, picture)
+    ground = results[1] if len(results) > 1 else picture
+    return (ground + (result.cast("float") - ground) * mask).rint().cast(kind), notes
+
+
+def _soft_mask(mask: AnyPicture, picture: Any) -> tuple[Any, list[str]]:
+    """The mask from 0 to 1 at the picture's size, softened as `look.soft_mask` does."""
+    vips = _vips()
+    if isinstance(mask, np.ndarray) and mask.ndim == 2:
+        grey = mask
+    else:
+        grey = np.asarray(Image.fromarray(open_picture(mask).rgb).convert("L"))
+    notes, image = [], vips.Image.new_from_array(np.ascontiguousarray(grey))
+    if (image.width, image.height) != (picture.width, picture.height):
+        notes.append(
+            f"the mask was resized from {image.width} x {image.height} to {picture.width} x {picture.height}"
+        )
+    # Softened in a small copy: the edge of a large picture is hundreds of pixels wide.
+    sigma = max(min(picture.width, picture.height) / 200, 1.0)
+    factor = min(SOFT / sigma, 1.0)
+    width, height = (max(round(side * factor), 1) for side in (picture.width, picture.height))
+    small = _resized(image, width, height)
+    small = small.cast("float").gaussblur(sigma * factor)
+    return _resized(small, picture.width, picture.height) / 255.0, notes
+
+
+def _matrix(values: npt.NDArray[np.float64]) -> Any:
+    return _vips().Image.new_from_list(values.tolist())
+
+
+def _what_changes(result: Any, target: Path) -> list[str]:
+    ending = target.suffix.lower()
+    notes = []
+    if result.format == "ushort" and ending not in KEEPS_16_BITS:
+        notes.append("16 bits a channel become 8")
+    if result.hasalpha() and _SAME.get(ending, ending) == ".jpg":
+        notes.append("JPEG has no alpha channel: transparent parts lie on white")
+    return notes
+
+
+def _with_metadata(result: Any, picture: Any) -> Any:
+    copied = result.copy()
+    for name in ("icc-profile-data", "exif-data", "xmp-data"):
+        if picture.get_typeof(name):
+            copied.set_type(_vips().GValue.blob_type, name, picture.get(name))
+    return copied
+
+
+def _write(result: Any, target: Path, quality: int) -> None:
+    saver = _saver(target)
+    assert saver is not None
+    ending, options = saver
+    options = dict(options)
+    if ending in {".jpg", ".webp", ".avif"}:
+        options["Q"] = quality
+    deep = result.format == "ushort" and ending not in KEEPS_16_BITS
+    if deep:
+        result = (result >> 8).cast("uchar").copy(interpretation="srgb")
+    if ending == ".jpg" and result.hasalpha():
+        result = result.flatten(background=[255, 255, 255])
+    write_atomically(
+        target,
+        lambda file: result.write_to_target(
+            _vips().Target.new_to_descriptor(file.fileno()), ending, **options
+        ),
+    )
+
+
+def _saver(target: Path) -> tuple[str, dict[str, Any]] | None:
+    ending = target.suffix.lower()
+    return _SAVERS.get(_SAME.get(ending, ending))
+
+
+def _vips() -> Any:
+    try:
+        import pyvips
+    except (ImportError, OSError):
+        raise MissingExtraError("Painting in pieces, and 16 bits a channel,", "big") from None
+    return pyvips
