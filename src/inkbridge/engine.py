@@ -52,25 +52,34 @@ class Engine:
             model, f"{name}: its generator", {"image"}, ["result"], {"style", "grain"}, threads, device
         )
         self._inputs = self._session.inputs
-        self._try_once(name, style_dim, -(-64 // multiple) * multiple)
+        self._side, self._style_dim = -(-64 // multiple) * multiple, style_dim
+        self._try_once(name)
 
     def run(self, image: Floats, style: Floats, grain: Floats | None = None) -> Floats:
         """N x 3 x H x W in [-1, 1], N x style_dim and N x 1 x H x W -> N x 3 x H x W in [-1, 1].
 
         `style` and `grain` are used if the generator takes any.
         """
-        inputs = {"image": image}
-        if "style" in self._inputs:
-            inputs["style"] = style
-        if "grain" in self._inputs:
-            inputs["grain"] = np.zeros_like(image[:, :1]) if grain is None else grain
-        result: Floats = self._session.run(["result"], inputs)[0]
+        grain = np.zeros_like(image[:, :1]) if grain is None else grain
+        inputs = {"image": image, "style": style, "grain": grain}
+        result: Floats = self._session.run(["result"], {name: inputs[name] for name in self._inputs})[0]
         return result
 
-    def _try_once(self, name: str, style_dim: int, side: int) -> None:
+    def rest(self) -> None:
+        """Give the memory back that large pictures took; the next one takes it again, and a little longer."""
+        side = self._side
+        inputs = {
+            "image": np.zeros((1, 3, side, side), np.float32),
+            "style": np.zeros((1, self._style_dim), np.float32),
+            "grain": np.zeros((1, 1, side, side), np.float32),
+        }
+        self._session.rest({name: inputs[name] for name in self._inputs})
+
+    def _try_once(self, name: str) -> None:
+        side = self._side
         image = np.zeros((1, 3, side, side), np.float32)
         try:
-            result = self.run(image, np.zeros((1, style_dim), np.float32))
+            result = self.run(image, np.zeros((1, self._style_dim), np.float32))
         except Exception as error:
             first = str(error).splitlines()[0]
             raise PackError(f"{name}: its generator does not run ({first}).") from None
@@ -147,6 +156,8 @@ class _Session(Protocol):
 
     def run(self, outputs: Sequence[str], inputs: Mapping[str, Floats]) -> list[Any]: ...
 
+    def rest(self, inputs: Mapping[str, Floats]) -> None: ...
+
 
 class _OnnxRuntime:
     def __init__(self, model: bytes, device: Device, threads: int) -> None:
@@ -168,6 +179,11 @@ class _OnnxRuntime:
     def run(self, outputs: Sequence[str], inputs: Mapping[str, Floats]) -> list[Any]:
         results: list[Any] = self._session.run(list(outputs), dict(inputs))
         return results
+
+    def rest(self, inputs: Mapping[str, Floats]) -> None:
+        options = onnxruntime.RunOptions()
+        options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        self._session.run(self.outputs, dict(inputs), options)
 
 
 class _OpenVino:
@@ -193,6 +209,9 @@ class _OpenVino:
         request = self._network.create_infer_request()
         request.infer(dict(inputs))
         return [request.get_tensor(name).data.copy() for name in outputs]
+
+    def rest(self, inputs: Mapping[str, Floats]) -> None:
+        pass  # what a request takes goes with it
 
 
 def _open(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import heapq
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -36,6 +37,8 @@ PART_SECONDS = 4.0
 """Frames are kept in parts of about this length, so that a film that was stopped goes on."""
 FLOW_SIDE = 480
 """Motion is sought at this short side at most."""
+MISSING = 0.1
+"""A film that ends this share of its length too early is said to."""
 LIKE = 8.0
 """So much, of 255, may a pixel differ from where it came from before the blend gives it up."""
 STEADY = 0.8
@@ -43,6 +46,19 @@ STEADY = 0.8
 
 OnFrame = Callable[[float, float], None]
 Flow = npt.NDArray[np.float32]
+
+
+def is_film(path: Path) -> bool:
+    """Whether a file is a film by its ending."""
+    return path.suffix.lower() in FILMS
+
+
+def check_film_name(path: Path) -> None:
+    """Raise DataError when no film can be written under this name."""
+    if not is_film(path):
+        raise DataError(f"{path}: a film's name ends in one of {' '.join(sorted(FILMS))}.")
+    if path.is_dir():
+        raise DataError(f"{path} is a folder; give the result a file name.")
 
 
 @dataclass(frozen=True)
@@ -82,14 +98,19 @@ def paint_film(
     look.check()
     config.check()
     av, _ = _libraries()
-    if target.suffix.lower() not in FILMS:
-        raise DataError(f"{target}: a film's name ends in one of {' '.join(sorted(FILMS))}.")
+    check_film_name(target)
     code = pack.code(look.style, look.like)
     ground = None if look.outside is None else pack.code(look.outside)
     mask = None if look.mask is None else open_picture(look.mask).rgb
     look = replace(look, style=code, like=None, outside=ground, mask=mask)
     stat = source.stat()
-    facts = [str(source.resolve()), stat.st_size, stat.st_mtime_ns, pack.info.generator_sha256, str(pack.device)]
+    facts = [
+        str(source.resolve()),
+        stat.st_size,
+        stat.st_mtime_ns,
+        pack.info.generator_sha256,
+        str(pack.device),
+    ]
     said = [repr(config), repr(replace(look, style=None, outside=None, mask=None)), code.tolist()]
     rest = [None if x is None else x.tolist() for x in (ground, mask)]
     key = hashlib.sha256(json.dumps([facts, said, rest]).encode()).hexdigest()
@@ -136,8 +157,7 @@ def _paint_parts(
         if not number:
             raise DataError(f"{source} has no frame that can be read. Copy it again or leave it out.")
         parts.close(steady.before)
-        if number and total > number and notes:
-            notes[-1] += f" after {number:,} of about {total:,} frames: what comes before is painted"
+        notes += _missing(container, stream, frame)
     return notes
 
 
@@ -230,9 +250,7 @@ class _Parts:
             self._first = float(frame.pts * frame.time_base)
         made = av.VideoFrame.from_ndarray(rgb, format="rgb24")
         context = self._stream.codec_context
-        made = made.reformat(
-            format=context.pix_fmt, dst_colorspace=_matrix_of(frame), dst_color_range="MPEG"
-        )
+        made = made.reformat(format=context.pix_fmt, dst_colorspace=_matrix_of(frame), dst_color_range="MPEG")
         made.pts, made.time_base = frame.pts, frame.time_base
         made.color_primaries, made.color_trc = frame.color_primaries, frame.color_trc
         self._file.mux(self._stream.encode(made))
@@ -249,9 +267,7 @@ class _Parts:
         assert before is not None
         number = len(self.done)
         state = f"{number}.npz"
-        write_atomically(
-            self.folder / state, lambda file: np.savez(file, frame=before[0], result=before[1])
-        )
+        write_atomically(self.folder / state, lambda file: np.savez(file, frame=before[0], result=before[1]))
         self.done.append(self._name)
         self.frames += self._pending
         self.seconds = 0.0
@@ -279,3 +295,129 @@ class _Parts:
         for name in ("color_primaries", "color_trc", "colorspace"):
             setattr(made.codec_context, name, getattr(source, name))
         self._stream = made
+
+
+@contextlib.contextmanager
+def _opened(av: Any, source: Path) -> Iterator[Any]:
+    try:
+        container = av.open(str(source))
+    except FileNotFoundError:
+        raise DataError(f"{source} does not exist. Check the name.") from None
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise DataError(f"{source} is no film that can be read ({_said(error)}).") from None
+    with container:
+        if not container.streams.video:
+            raise DataError(f"{source} has no pictures: there is no video stream in it.")
+        yield container
+
+
+def _frames(
+    av: Any, container: Any, stream: Any, source: Path, notes: list[str]
+) -> Iterator[tuple[Any, RGB]]:
+    """Each frame and its pixels, upright; what ends them early is added to `notes`."""
+    stream.thread_type = "AUTO"
+    last: int | None = None
+    deep = False
+    try:
+        for frame in container.decode(stream):
+            if frame.is_corrupt:
+                notes.append("the film is broken")
+                return
+            if frame.pts is None or (last is not None and frame.pts <= last):
+                continue  # shown at no time of its own
+            last = frame.pts
+            deep = deep or frame.format.components[0].bits > 8
+            rgb = frame.to_ndarray(format="rgb24") if frame.format.name == "rgb24" else _rgb(frame)
+            yield frame, np.ascontiguousarray(np.rot90(rgb, frame.rotation // 90))
+    except (av.FFmpegError, OSError, ValueError) as error:
+        notes.append(f"the film is broken ({_said(error)})")
+    if deep:
+        notes.append("more than 8 bits a channel become 8")
+
+
+def _rgb(frame: Any) -> RGB:
+    pixels: RGB = frame.reformat(
+        format="rgb24", src_colorspace=_matrix_of(frame), src_color_range=_range_of(frame)
+    ).to_ndarray()
+    return pixels
+
+
+def _matrix_of(frame: Any) -> str:
+    """How the film's numbers make colours: as it says, else by its height as players guess."""
+    names = {1: "ITU709", 5: "ITU601", 6: "SMPTE170M", 7: "SMPTE240M", 9: "BT2020"}
+    return names.get(int(frame.colorspace), "ITU709" if frame.height >= 720 else "ITU601")
+
+
+def _range_of(frame: Any) -> str:
+    return "JPEG" if int(frame.color_range) == 2 or frame.format.name.startswith("yuvj") else "MPEG"
+
+
+def _missing(container: Any, stream: Any, last: Any) -> list[str]:
+    """A note where the pictures end long before the film should."""
+    whole = float(stream.duration * stream.time_base) if stream.duration else (container.duration or 0) / 1e6
+    there = float((last.pts - (stream.start_time or 0)) * last.time_base)
+    if whole - there < max(MISSING * whole, 0.5):
+        return []
+    return [f"its pictures end after {there:.1f} of {whole:.1f} seconds; what there is is painted"]
+
+
+def _num_frames(container: Any, stream: Any) -> int:
+    if stream.frames:
+        return int(stream.frames)
+    seconds = (
+        float(stream.duration * stream.time_base) if stream.duration else (container.duration or 0) / 1e6
+    )
+    return round(seconds * float(stream.average_rate or stream.guessed_rate or 25))
+
+
+def _put_together(av: Any, source: Path, parts: _Parts, target: Path) -> list[str]:
+    """The painted parts and the film's own sound and subtitles in one file."""
+    notes: list[str] = []
+    temporary = parts.folder / f"whole{target.suffix.lower()}"
+    with _opened(av, source) as original, av.open(str(temporary), "w") as out:
+        first = av.open(str(parts.folder / parts.done[0]))
+        video = out.add_stream_from_template(first.streams.video[0])
+        first.close()
+        copied = {}
+        for stream in original.streams:
+            if stream.type in {"audio", "subtitle"}:
+                try:
+                    copied[stream.index] = out.add_stream_from_template(stream)
+                except (av.FFmpegError, ValueError) as error:
+                    notes.append(f"its {stream.type} is left out ({_said(error)})")
+        out.metadata.update(original.metadata)
+        for packet in _in_order(av, original, list(copied), parts):
+            packet.stream = video if packet.stream.type == "video" else copied[packet.stream.index]
+            out.mux(packet)
+    temporary.replace(target)
+    return notes
+
+
+def _in_order(av: Any, original: Any, copied: list[int], parts: _Parts) -> Iterator[Any]:
+    """Packets of the painted parts, and of the streams that are copied, by their time."""
+
+    def painted() -> Iterator[Any]:
+        for name in parts.done:
+            with av.open(str(parts.folder / name)) as part:
+                yield from (packet for packet in part.demux(video=0) if packet.dts is not None)
+
+    def sound() -> Iterator[Any]:
+        streams = [original.streams[index] for index in copied]
+        if streams:
+            with contextlib.suppress(av.FFmpegError):  # a film that is broken midway
+                yield from (packet for packet in original.demux(streams) if packet.dts is not None)
+
+    yield from heapq.merge(painted(), sound(), key=lambda packet: float(packet.dts * packet.time_base))
+
+
+def _said(error: BaseException) -> str:
+    return str(getattr(error, "strerror", None) or error).splitlines()[0]
+
+
+def _libraries() -> tuple[Any, Any]:
+    try:
+        import av
+        import cv2
+    except ImportError:
+        raise MissingExtraError("Painting films", "video") from None
+    return av, cv2

@@ -241,6 +241,11 @@ def check_writable_name(path: str | os.PathLike[str]) -> None:
 def check_writable_beside(path: Path, picture: Path) -> None:
     """Raise DataError when `path` could not be written, has no folder, or is `picture` itself."""
     check_writable_name(path)
+    check_place_beside(path, picture)
+
+
+def check_place_beside(path: Path, picture: Path) -> None:
+    """Raise DataError when `path` has no folder, or is `picture` itself."""
     if not path.parent.is_dir():
         raise DataError(f"Folder '{path.parent}' does not exist; make it first.")
     check_not_itself(path, picture)

@@ -117,6 +117,7 @@ def paint_in_pieces(
                 on_tile(done + number, total)
             done += len(painting.tiles)
             painted.append(_resized(painting.picture(), picture.width, picture.height))
+        pack.rest()  # writing takes memory too
         result, notes = _looked(picture, painted, look)
         if original.alpha is not None:
             result = result.bandjoin(original.alpha)

@@ -13,11 +13,12 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from inkbridge.devices import CPU, Device
 from inkbridge.errors import DataError, InkbridgeError
+from inkbridge.film import FilmConfig, is_film, paint_film
 from inkbridge.images import check_not_itself, read_picture, write_picture
 from inkbridge.large import paint_in_pieces, wants_pieces
 from inkbridge.look import Look
@@ -61,6 +62,7 @@ class Painter:
     quality: int
     max_pixels: int
     device: Device = CPU
+    film: FilmConfig = field(default_factory=FilmConfig)
 
     def alone(self) -> StylePack:
         """The pack, for a process that is one of several: on one thread."""
@@ -73,6 +75,9 @@ class Painter:
         source, target = Path(job.source), Path(job.target)
         try:
             check_not_itself(target, source)
+            if is_film(source):
+                make_folder(target.parent)
+                return Done(job, tuple(paint_film(pack, source, target, self.look, self.film, on_tile)))
             if wants_pieces(source, target):
                 make_folder(target.parent)
                 said = paint_in_pieces(

@@ -155,6 +155,10 @@ class StylePack:
         """The generator with a style code (1 x dim), as tiles are painted with it."""
         return lambda image, top, left: self._engine.run(image, code, grain(top, left, *image.shape[2:]))
 
+    def rest(self) -> None:
+        """Give the memory back that painting a large picture took."""
+        self._engine.rest()
+
     def _paint(self, rgb: RGB, code: Code, look: Look, on_tile: Callable[[int, int], None]) -> RGB:
         if look.strength == 0.0:
             return rgb.copy()

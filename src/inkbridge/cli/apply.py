@@ -35,8 +35,9 @@ def apply(
     ray: str | None = None,
     device: str | None = None,
     precision: str | None = None,
+    steady: float = 0.8,
 ) -> int:
-    """Paint one or more pictures in a style, in a fusion of styles, or like an example.
+    """Paint one or more pictures, or a film, in a style, in a fusion of styles, or like an example.
 
     Several are painted side by side, and those whose results are there are left alone: the same command goes
     on where it was stopped.
@@ -44,7 +45,7 @@ def apply(
     Parameters
     ----------
     pictures
-        A picture, several, or a folder (then the tree below it is kept).
+        A picture, a film, several, or a folder of pictures (then the tree below it is kept).
     out
         For one picture a file name; for several, or a folder, a folder.
     style
@@ -81,9 +82,13 @@ def apply(
     precision
         Of the numbers in the network: float32, or on openvino bfloat16 or float16, which are faster where the
         processor has them.
+    steady
+        Of films: how much of the frame before stays where motion explains the picture, from 0 (each frame by
+        itself, which flickers) to 0.95.
     """
     from inkbridge.engine import usable_cores
     from inkbridge.errors import ConfigError
+    from inkbridge.film import FilmConfig
     from inkbridge.images import read_picture
     from inkbridge.look import Look, weighted_name
     from inkbridge.many import Painter, paint_many
@@ -119,7 +124,9 @@ def apply(
         mask=read_picture(mask).rgb if mask is not None and ray is not None else mask,
     )
     look.check()
-    painter = Painter(loaded.file, loaded.name, look, quality, int(max_megapixels * 1e6), loaded.device)
+    film = FilmConfig(steady)
+    film.check()
+    painter = Painter(loaded.file, loaded.name, look, quality, int(max_megapixels * 1e6), loaded.device, film)
     if ray is not None:
         known = there(out) if far else None
         return _apply_many(jobs, again, lambda waiting: paint_on_ray(painter, waiting, ray), known)
@@ -139,13 +146,18 @@ def apply(
 def _plan(pictures: list[Path], out: Path) -> list[Job]:
     """A job for every picture; folders come into being only when there is work."""
     from inkbridge.errors import DataError
-    from inkbridge.images import check_writable_beside, find_pictures
+    from inkbridge.film import check_film_name, is_film
+    from inkbridge.images import check_place_beside, check_writable_beside, find_pictures
     from inkbridge.many import Job
 
     if len(pictures) == 1 and not pictures[0].is_dir():
         if out.is_dir():
             return [Job(pictures[0], out / pictures[0].name)]
-        check_writable_beside(out, pictures[0])
+        if is_film(pictures[0]):
+            check_film_name(out)
+            check_place_beside(out, pictures[0])
+        else:
+            check_writable_beside(out, pictures[0])
         return [Job(pictures[0], out)]
     jobs = []
     for picture in pictures:
