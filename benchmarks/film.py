@@ -2,11 +2,11 @@
 
     python benchmarks/film.py PRINTS [STYLE_OR_PACK] [--frames 60] [--write FILM]
 
-A film of 1280 x 720 is made whose motion is known: a camera that pans, turns and nears over the photographs of
-`samples/`, a disc that moves before them, and the noise of a sensor. Each frame is painted once. Warping error:
-the mean difference (of 255) of a result from the one before moved along by the true motion, where both show the
-same place. Style: sliced Wasserstein distance of every fifth result from the pictures of PRINTS (five levels at
-256 pixels), as share of the way from the film's own frames to the prints' floor.
+A film of 1280 x 720 is made whose motion is known: a camera that pans, turns and nears over the photographs
+of `samples/`, a disc that moves before them, and the noise of a sensor. Each frame is painted once. Warping
+error: the mean difference (of 255) of a result from the one before moved along by the true motion, where both
+show the same place. Style: sliced Wasserstein distance of every fifth result from the pictures of PRINTS
+(five levels at 256 pixels), as share of the way from the film's own frames to the prints' floor.
 """
 
 from __future__ import annotations

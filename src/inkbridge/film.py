@@ -99,6 +99,8 @@ def paint_film(
     config.check()
     av, _ = _libraries()
     check_film_name(target)
+    with _opened(av, source):
+        pass  # says what is wrong with it before anything is made
     code = pack.code(look.style, look.like)
     ground = None if look.outside is None else pack.code(look.outside)
     mask = None if look.mask is None else open_picture(look.mask).rgb
@@ -227,7 +229,6 @@ class _Parts:
 
     def __init__(self, folder: Path, key: str, ending: str, config: FilmConfig) -> None:
         self.folder, self.config = folder, config
-        self.ending = ".webm" if ending == ".webm" else ".mkv"
         self.codec = CODECS.get(ending, "libx264")
         self.done: list[str] = []
         self.frames = 0
@@ -278,7 +279,7 @@ class _Parts:
 
     def _begin(self, stream: Any, rgb: RGB) -> None:
         av, _ = _libraries()
-        self._name, self._pending = f"{len(self.done):06d}{self.ending}", 0
+        self._name, self._pending = f"{len(self.done):06d}.nut", 0  # Matroska would round times
         self._file = av.open(str(self.folder / self._name), "w")
         rate = stream.average_rate or stream.guessed_rate or Fraction(25)
         # No frames that wait for later ones: parts can be put together as they are.
@@ -399,7 +400,10 @@ def _in_order(av: Any, original: Any, copied: list[int], parts: _Parts) -> Itera
     def painted() -> Iterator[Any]:
         for name in parts.done:
             with av.open(str(parts.folder / name)) as part:
-                yield from (packet for packet in part.demux(video=0) if packet.dts is not None)
+                for packet in part.demux(video=0):
+                    if packet.pts is not None:
+                        packet.dts = packet.pts  # no frame waits for a later one
+                        yield packet
 
     def sound() -> Iterator[Any]:
         streams = [original.streams[index] for index in copied]

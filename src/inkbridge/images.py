@@ -54,7 +54,7 @@ _WRITE_FORMATS = {
     ".bmp": "BMP",
 }
 _HAS_NO_ALPHA = frozenset({"JPEG", "BMP", "GIF"})
-_ORIENTATION = 0x0112
+ORIENTATION = 0x0112
 
 
 @dataclass
@@ -180,7 +180,7 @@ def _from_loaded(image: Image.Image, notes: list[str]) -> Picture:
     image = ImageOps.exif_transpose(image)
     exif_bytes = None
     if len(exif):
-        exif.pop(_ORIENTATION, None)
+        exif.pop(ORIENTATION, None)
         exif_bytes = exif.tobytes()
 
     mode = image.mode

@@ -23,6 +23,7 @@ from PIL import Image
 from inkbridge.errors import DataError, MissingExtraError
 from inkbridge.images import (
     FORMATS,
+    ORIENTATION,
     bits_per_channel,
     check_writable_name,
     hold,
@@ -96,8 +97,8 @@ def paint_in_pieces(
     if _saver(target) is None:
         raise DataError(f"{target}: large pictures are written as JPEG, PNG, WebP, AVIF or TIFF.")
     vips = _vips()
-    original = _read(source, max_pixels)
     try:
+        original = _read(source, max_pixels)
         picture = original.upright
         scale = pack.scale_for(picture.width, picture.height, look)
         worked = _resized(
@@ -344,9 +345,15 @@ def _what_changes(result: Any, target: Path) -> list[str]:
 
 def _with_metadata(result: Any, picture: Any) -> Any:
     copied = result.copy()
-    for name in ("icc-profile-data", "exif-data", "xmp-data"):
+    blob = _vips().GValue.blob_type
+    for name in ("icc-profile-data", "xmp-data"):
         if picture.get_typeof(name):
-            copied.set_type(_vips().GValue.blob_type, name, picture.get(name))
+            copied.set_type(blob, name, picture.get(name))
+    if picture.get_typeof("exif-data"):
+        exif = Image.Exif()
+        exif.load(bytes(picture.get("exif-data")))
+        exif.pop(ORIENTATION, None)
+        copied.set_type(blob, "exif-data", exif.tobytes())
     return copied
 
 

@@ -101,10 +101,17 @@ class PackFile:
     """A second generator of a pack that mends: one that paints texture where nothing tells what was there."""
 
 
-def write_pack(path: Path, pack: PackFile) -> None:
-    """Write a pack atomically."""
+def check_pack_name(path: Path) -> None:
+    """Raise PackError, before hours of work, when no pack could be written there later."""
     if path.suffix != SUFFIX:
         raise PackError(f"{path}: a style pack's name ends in {SUFFIX}.")
+    if not path.parent.is_dir():
+        raise PackError(f"Folder '{path.parent}' does not exist; make it first.")
+
+
+def write_pack(path: Path, pack: PackFile) -> None:
+    """Write a pack atomically."""
+    check_pack_name(path)
     pack.info.generator_sha256 = hashlib.sha256(pack.generator).hexdigest()
     for name in OPTIONAL:
         network = getattr(pack, name)

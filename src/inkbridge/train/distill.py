@@ -25,7 +25,7 @@ from torch import Tensor
 from inkbridge.engine import Engine
 from inkbridge.errors import ConfigError
 from inkbridge.images import RGB, read_picture, reduced, to_network
-from inkbridge.pack_format import PackFile, SizeRules, read_pack, write_pack
+from inkbridge.pack_format import PackFile, SizeRules, check_pack_name, read_pack, write_pack
 from inkbridge.train.adapt import contents, to_batch
 from inkbridge.train.checkpoint import read_checkpoint, save_state
 from inkbridge.train.data import Crops, DataConfig, load_pictures
@@ -93,6 +93,7 @@ def distill(
     config = config or DistillConfig()
     if not 0.0 < budget < 1.0:
         raise ConfigError(f"budget = {budget:g} cannot be used: it is a share of the time, between 0 and 1.")
+    check_pack_name(out)
     file = read_pack(pack)
     teacher = generator_of(file, str(pack))
     codes = torch.tensor([style.code for style in file.info.styles])

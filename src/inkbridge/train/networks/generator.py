@@ -125,7 +125,7 @@ class Surface(nn.Module):
         nn.init.normal_(self.to_rgb.weight, std=0.02)
 
     def forward(self, grain: Tensor, style: Tensor) -> Tensor:
-        coarse = self.half2(_act(_of_quads(self.half1, grain)))
+        coarse = self.half2(_act(self.half1(F.pixel_unshuffle(grain, 2))))
         texture = _act(_double(coarse) + self.full(grain))
         added = self.to_rgb(texture * self.gain(style)[:, :, None, None])
         return RELIEF * torch.tanh(added / RELIEF)
@@ -189,7 +189,7 @@ class Generator(nn.Module):
 
     def features(self, image: Tensor) -> list[Tensor]:
         """What the content loss compares: the encoder's activations at 1/2, 1/4 and 1/8 of the resolution."""
-        half = _act(_of_quads(self.encoder[0], image))
+        half = _act(self.encoder[0](F.pixel_unshuffle(image, 2)))
         quarter = _act(self.encoder[1](half))
         return [half, quarter, _act(self.encoder[2](quarter))]
 
@@ -262,20 +262,6 @@ def start_relu(conv: nn.Conv2d | nn.Linear) -> None:
     nn.init.kaiming_normal_(conv.weight, 0.2)
     assert conv.bias is not None
     nn.init.zeros_(conv.bias)
-
-
-def _of_quads(conv: nn.Module, x: Tensor) -> Tensor:
-    """A 3 x 3 convolution of x with the 2 x 2 pixels of each quad as channels: N x C x H x W to half that."""
-    assert isinstance(conv, nn.Conv2d)
-    if not torch.onnx.is_in_onnx_export():
-        result: Tensor = conv(F.pixel_unshuffle(x, 2))
-        return result
-    # The same sums as one convolution with a stride of 2: no pass over the picture to sort its pixels, which
-    # was a tenth of the time of ONNX Runtime.
-    out, channels, side, _ = conv.weight.shape
-    weight = conv.weight.view(out, channels // 4, 2, 2, side, side).permute(0, 1, 4, 2, 5, 3)
-    weight = weight.reshape(out, channels // 4, 2 * side, 2 * side)
-    return F.conv2d(x, weight, conv.bias, stride=2, padding=2)
 
 
 def _double(x: Tensor) -> Tensor:
