@@ -35,6 +35,8 @@ def test_the_readme_shows_each_command():
         "repair",
         "beautify",
         "web",
+        "bench",
+        "distill",
     }
 
 

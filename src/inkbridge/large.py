@@ -255,7 +255,7 @@ class _Painting:
         height, width = int(tile.rows.max()) + 1 - top, int(tile.columns.max()) + 1 - left
         kind = np.uint16 if self._picture.format == "ushort" else np.uint8
         fetched = np.frombuffer(region.fetch(left, top, width, height), kind).reshape(height, width, 3)
-        return fetched[(tile.rows - top)[:, None], tile.columns - left]
+        return np.take(fetched[tile.rows - top], tile.columns - left, axis=1)
 
     def _put(self, place: Path, painted: npt.NDArray[Any]) -> None:
         vips = _vips()

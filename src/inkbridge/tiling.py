@@ -40,7 +40,8 @@ def apply_tiled(
     out = np.empty_like(rgb)
     tiles = plan_tiles(height, width, overlap, multiple, tile, border)
     for done, each in enumerate(tiles, 1):
-        kept = each.painted(network, rgb[each.rows[:, None], each.columns])
+        # In two steps: pixels picked from both sides at once take four times as long.
+        kept = each.painted(network, np.take(rgb[each.rows], each.columns, axis=1))
         out[each.top : each.top + each.height, each.left : each.left + each.width] = kept
         on_tile(done, len(tiles))
     return out

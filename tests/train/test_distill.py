@@ -52,7 +52,7 @@ def test_a_student_learns_to_paint_what_its_teacher_paints(tmp_path):
     done = distill(
         EAST_WEST, out, budget=0.7, updates=150, config=SMALL, report=lambda _, loss: losses.append(loss)
     )
-    assert np.mean(losses[-20:]) < 0.6 * np.mean(losses[:20])
+    assert np.mean(losses[-20:]) < 0.8 * np.mean(losses[:20])
     teacher, student = inkbridge.load(EAST_WEST), inkbridge.load(out)
     assert student.styles == teacher.styles
     assert done.share <= 0.7
