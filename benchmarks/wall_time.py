@@ -2,7 +2,7 @@
 
     python benchmarks/wall_time.py PICTURE [STYLE_OR_PACK] [--device NAME] [--precision NAME]
 
-Runs `inkbridge apply` in a process of its own three times and prints the time within the network, and its share.
+Runs `inkbridge apply` three times, each in a new process; prints the time in the network, and its share.
 """
 
 from __future__ import annotations
