@@ -107,9 +107,10 @@ def stub_pack(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def own_pack_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """No test sees, or writes to, the packs of whoever runs it."""
+    """No test sees, or writes to, the packs of whoever runs it, or the device that they chose."""
     folder = tmp_path_factory.mktemp("packs")
     monkeypatch.setenv("INKBRIDGE_PACKS", str(folder))
+    monkeypatch.setenv("INKBRIDGE_DEVICE_FILE", str(folder / "none" / "device.json"))
     return folder
 
 

@@ -61,6 +61,11 @@ def test_a_choice_is_kept_and_forgotten(own_choice):
     own_choice.write_text("{")
     with pytest.raises(ConfigError, match="cannot be read"):
         chosen_device()
+    own_choice.unlink()
+    own_choice.parent.rmdir()
+    own_choice.parent.write_text("a file where the folder should be")
+    with pytest.raises(ConfigError, match="cannot be written"):
+        keep_device(CPU)
 
 
 def test_bench_measures_every_device_and_keeps_the_best(stub_pack, own_choice):

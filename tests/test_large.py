@@ -158,7 +158,24 @@ def test_bad_pictures_are_refused_and_nothing_is_left(tmp_path, pack):
             paint_in_pieces(pack, tmp_path / name, tmp_path / "out.png", Look())
     with pytest.raises(DataError, match="limit is 0 million"):
         paint_in_pieces(pack, tmp_path / "whole.png", tmp_path / "out.png", Look(), max_pixels=80_000)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"no.tif", "whole.png", "cut.png", "float.tif"}
+
+
+def test_who_stops_it_while_it_is_written_is_heard_and_it_goes_on_from_there(tmp_path, pack):
+    Image.fromarray(made_picture(700, 700)).save(tmp_path / "in.png")
+
+    def stop(done, total):
+        if done > 1:  # the one tile is painted
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        paint_in_pieces(pack, tmp_path / "in.png", tmp_path / "out.png", Look(), on_tile=stop)
     assert not (tmp_path / "out.png").exists()
+    assert (tmp_path / ".out.png.painting-0" / "000001.tif").exists()
+    paint_in_pieces(pack, tmp_path / "in.png", tmp_path / "out.png", Look())
+    assert np.array_equal(pixels(tmp_path / "out.png"), 255 - made_picture(700, 700))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.png", "out.png"]
 
 
 def test_the_size_decides(tmp_path, monkeypatch):
@@ -206,5 +223,6 @@ def test_another_look_does_not_go_on_with_what_is_there(tmp_path):
     folder.mkdir()
     (folder / "key").write_text("of another painting")
     Image.new("RGB", (64, 64)).save(folder / "000001.tif")
-    paint_in_pieces(pack, tmp_path / "in.png", tmp_path / "out.png", Look(pack.styles[1]))
-    assert np.array_equal(pixels(tmp_path / "out.png"), pack.apply(rgb, pack.styles[1]))
+    for style in pack.styles[:2]:  # nor does one in the same process, whose files have the same names
+        paint_in_pieces(pack, tmp_path / "in.png", tmp_path / "out.png", Look(style))
+        assert np.array_equal(pixels(tmp_path / "out.png"), pack.apply(rgb, style))

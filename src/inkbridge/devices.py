@@ -113,10 +113,13 @@ def kept_device() -> Device | None:
 def keep_device(device: Device | None) -> Path:
     """Write down what networks run on where nobody says it, or with None forget it; returns the file."""
     path = _kept()
-    if device is None:
-        path.unlink(missing_ok=True)
-        return path
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        if device is None:
+            path.unlink(missing_ok=True)
+            return path
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}.") from None
     text = json.dumps(asdict(device))
     write_atomically(path, lambda file: file.write(text.encode()))
     return path

@@ -97,6 +97,7 @@ def paint_in_pieces(
     if _saver(target) is None:
         raise DataError(f"{target}: large pictures are written as JPEG, PNG, WebP, AVIF or TIFF.")
     vips = _vips()
+    paintings: list[_Painting] = []
     try:
         original = _read(source, max_pixels)
         picture = original.upright
@@ -107,35 +108,32 @@ def paint_in_pieces(
         passes = [pack.code(look.style, look.like)] if look.strength else []
         if look.mask is not None and look.outside is not None and passes:
             passes.append(pack.code(look.outside))
-        paintings = [
+        paintings += [
             _Painting(pack, worked, code, target, number, original.key) for number, code in enumerate(passes)
         ]
-        total = sum(len(painting.tiles) for painting in paintings) * (1 + WRITING) or 1.0
-        done = 0
-        painted = []
+        num = sum(len(painting.tiles) for painting in paintings)
+        total, done = num * (1 + WRITING) or 1.0, 0
         for painting in paintings:
             for number in painting.paint():
                 on_tile(done + number, total)
             done += len(painting.tiles)
-            painted.append(_resized(painting.picture(), picture.width, picture.height))
-        pack.rest()  # writing takes memory too
+    except vips.Error as error:
+        for painting in paintings:
+            painting.forget()
+        raise DataError(f"{source} is damaged or cut short ({_said(error)}).") from None
+    pack.rest()  # writing takes memory too
+    try:
+        painted = [_resized(each.picture(), picture.width, picture.height) for each in paintings]
         result, notes = _looked(picture, painted, look)
         if original.alpha is not None:
             result = result.bandjoin(original.alpha)
         notes = [*original.notes, *notes, *_what_changes(result, target)]
         result = _with_metadata(result, original.upright)
-        result.set_progress(True)
-        result.signal_connect(
-            "eval", lambda _, now: on_tile(done + (total - done) * now.percent / 100, total)
-        )
-        _write(result, target, quality)
-        for painting in paintings:
-            painting.forget()
+        _write(result, target, quality, lambda share: on_tile(done + (total - done) * share, total))
     except vips.Error as error:
-        said = str(error).strip().splitlines()[-1].strip()
-        raise DataError(
-            f"{source} is damaged or cut short, or its result cannot be written ({said})."
-        ) from None
+        raise DataError(f"{target} cannot be written ({_said(error)}).") from None
+    for painting in paintings:
+        painting.forget()
     return notes
 
 
@@ -357,7 +355,11 @@ def _with_metadata(result: Any, picture: Any) -> Any:
     return copied
 
 
-def _write(result: Any, target: Path, quality: int) -> None:
+def _said(error: Exception) -> str:
+    return str(error).strip().splitlines()[-1].strip()
+
+
+def _write(result: Any, target: Path, quality: int, tell: Callable[[float], None]) -> None:
     saver = _saver(target)
     assert saver is not None
     ending, options = saver
@@ -369,12 +371,29 @@ def _write(result: Any, target: Path, quality: int) -> None:
         result = (result >> 8).cast("uchar").copy(interpretation="srgb")
     if ending == ".jpg" and result.hasalpha():
         result = result.flatten(background=[255, 255, 255])
-    write_atomically(
-        target,
-        lambda file: result.write_to_target(
-            _vips().Target.new_to_descriptor(file.fileno()), ending, **options
-        ),
-    )
+    stopped: list[BaseException] = []
+
+    def told(image: Any, now: Any) -> None:
+        try:
+            tell(now.percent / 100)
+        except BaseException as error:  # libvips would print it and go on
+            stopped.append(error)
+            image.set_kill(True)
+
+    result.set_progress(True)
+    result.signal_connect("eval", told)
+    vips = _vips()
+    try:
+        write_atomically(
+            target,
+            lambda file: result.write_to_target(
+                vips.Target.new_to_descriptor(file.fileno()), ending, **options
+            ),
+        )
+    except vips.Error:
+        if stopped:
+            raise stopped[0] from None
+        raise
 
 
 def _saver(target: Path) -> tuple[str, dict[str, Any]] | None:
