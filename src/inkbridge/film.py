@@ -146,8 +146,7 @@ def _paint_parts(
         steady = Steadied(config.steady)
         steady.before = parts.before
         number = 0
-        frames = _frames(av, container, stream, source, notes)
-        for frame, rgb in frames:
+        for frame, rgb in _frames(av, container, stream, notes):
             number += 1
             if number <= parts.frames:
                 continue  # painted by an earlier start
@@ -239,8 +238,8 @@ class _Parts:
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             noted = json.loads(self._notes.read_text())
             if noted["key"] == key:
-                state = np.load(folder / noted["state"])
-                self.before = state["frame"], state["result"]
+                with np.load(folder / noted["state"]) as state:
+                    self.before = state["frame"], state["result"]
                 self.done, self.frames = list(noted["done"]), int(noted["frames"])
 
     def add(self, frame: Any, stream: Any, rgb: RGB) -> None:
@@ -312,9 +311,7 @@ def _opened(av: Any, source: Path) -> Iterator[Any]:
         yield container
 
 
-def _frames(
-    av: Any, container: Any, stream: Any, source: Path, notes: list[str]
-) -> Iterator[tuple[Any, RGB]]:
+def _frames(av: Any, container: Any, stream: Any, notes: list[str]) -> Iterator[tuple[Any, RGB]]:
     """Each frame and its pixels, upright; what ends them early is added to `notes`."""
     stream.thread_type = "AUTO"
     last: int | None = None

@@ -7,7 +7,6 @@ the machine does meets all of them alike.
 from __future__ import annotations
 
 import multiprocessing
-import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -113,25 +112,23 @@ def best(speeds: Sequence[Speed]) -> Speed | None:
     return min(fit, key=lambda speed: speed.seconds, default=None)
 
 
-_ready: list[StylePack] = []
-"""In a process of its own: what paints there."""
+_ready: list[StylePack | Exception] = []
+"""In a process of its own: what paints there, or why nothing does."""
 
 
 def _start(file: PackFile, name: str, device: Device) -> None:
     try:
         _ready.append(StylePack(file, name, device=device))
     except Exception as error:
-        _broken.append(error)
-
-
-_broken: list[Exception] = []
+        _ready.append(error)  # a pool would not say what it was
 
 
 def _paint(rgb: RGB) -> tuple[float, int, RGB]:
-    if _broken:
-        raise _broken[0]
+    (pack,) = _ready
+    if isinstance(pack, Exception):
+        raise pack
     start = time.perf_counter()
-    painted = _ready[0].apply(rgb)
+    painted = pack.apply(rgb)
     return time.perf_counter() - start, _most_memory(), painted
 
 
@@ -141,5 +138,7 @@ def _most_memory() -> int:
         lines = Path("/proc/self/status").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024
     except (OSError, StopIteration):  # no such file on this system
+        import resource  # nor on every one this
+
         most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return most if sys.platform == "darwin" else most * 1024
