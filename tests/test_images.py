@@ -15,6 +15,7 @@ from inkbridge.images import (
     find_pictures,
     from_network,
     from_pil,
+    read_ahead,
     read_picture,
     to_network,
     write_atomically,
@@ -252,3 +253,14 @@ def test_a_tiff_whose_second_page_is_broken_is_refused_in_a_sentence(tmp_path, r
     with pytest.raises(DataError, match=r"pages\.tif is damaged or cut short"):
         read_picture(path)
     assert not recwarn.list
+
+
+def test_what_is_read_ahead_comes_as_if_it_were_read_then(tmp_path):
+    path = tmp_path / "a.png"
+    Image.fromarray(made_picture(30, 40)).save(path)
+    ahead = read_ahead(path)
+    assert np.array_equal(ahead().rgb, read_picture(path).rgb)
+    for bad, said in [(tmp_path / "none.png", "does not exist"), (path, "pixels; the limit")]:
+        waiting = read_ahead(bad, max_pixels=100)
+        with pytest.raises(DataError, match=said):
+            waiting()

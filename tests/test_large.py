@@ -178,6 +178,23 @@ def test_who_stops_it_while_it_is_written_is_heard_and_it_goes_on_from_there(tmp
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.png", "out.png"]
 
 
+def test_a_large_one_is_not_read_whole_on_the_way(tmp_path, monkeypatch):
+    from inkbridge.cli.apply import apply
+
+    def refused(*_):
+        raise AssertionError("read whole")
+
+    monkeypatch.setattr(large, "LARGE", 100)
+    monkeypatch.setattr(inkbridge.images, "read_picture", refused)
+    monkeypatch.setattr(inkbridge.images, "read_ahead", refused)
+    source, folder = tmp_path / "a.png", tmp_path / "out"
+    Image.fromarray(made_picture(40, 60)).save(source)
+    folder.mkdir()
+    for out in (folder, folder / "b.png"):
+        assert apply([str(source)], style=[str(write(tmp_path))], out=str(out)) == 0
+    assert sorted(path.name for path in folder.iterdir()) == ["a.png", "b.png"]
+
+
 def test_the_size_decides(tmp_path, monkeypatch):
     Image.fromarray(made_picture(50, 50)).save(tmp_path / "in.jpg")
     assert not wants_pieces(tmp_path / "in.jpg", tmp_path / "out.jpg")

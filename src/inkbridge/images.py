@@ -9,6 +9,7 @@ import contextlib
 import io
 import os
 import tempfile
+import threading
 import warnings
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
@@ -91,6 +92,28 @@ def read_picture(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> 
     if not data:
         raise DataError(f"{path} is empty (0 bytes). Leave it out or copy it again.")
     return decode(data, str(path), max_pixels)
+
+
+def read_ahead(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Callable[[], Picture]:
+    """Begin `read_picture` in the background; what is returned waits for it, and raises what it raised."""
+    came: list[Picture | Exception] = []
+
+    def read() -> None:
+        try:
+            came.append(read_picture(path, max_pixels))
+        except Exception as error:
+            came.append(error)
+
+    def wait() -> Picture:
+        thread.join()
+        (result,) = came
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    thread = threading.Thread(target=read, daemon=True)
+    thread.start()
+    return wait
 
 
 def decode(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Picture:
@@ -376,7 +399,8 @@ def trimmed(rgb: RGB, share: float) -> RGB:
 
 def to_network(rgb: RGB | Deep) -> npt.NDArray[np.float32]:
     """H x W x 3 uint8 or uint16 -> 1 x 3 x H x W float32 in [-1, 1]."""
-    scaled = np.ascontiguousarray(rgb.transpose(2, 0, 1)[None], dtype=np.float32)
+    # Turned while they are small: one step that also converts takes half as long again.
+    scaled = np.ascontiguousarray(rgb.transpose(2, 0, 1)).astype(np.float32)[None]
     scaled *= np.float32(2 / np.iinfo(rgb.dtype).max)
     scaled -= np.float32(1)
     return scaled
@@ -385,7 +409,9 @@ def to_network(rgb: RGB | Deep) -> npt.NDArray[np.float32]:
 def from_network(values: npt.NDArray[np.float32], kind: npt.DTypeLike = np.uint8) -> RGB:
     """3 x H x W float32 in [-1, 1] -> H x W x 3 uint8, or uint16 if that is the kind; the rest is clipped."""
     most = np.iinfo(np.dtype(kind)).max
-    scaled = (values.transpose(1, 2, 0) + np.float32(1)) * np.float32(most / 2)
+    # In place: fresh memory costs as much as what is counted.
+    scaled = values.transpose(1, 2, 0) + np.float32(1)
+    scaled *= np.float32(most / 2)
     np.rint(scaled, out=scaled)
-    rgb: RGB = np.clip(scaled, 0, most).astype(kind)
+    rgb: RGB = np.clip(scaled, 0, most, out=scaled).astype(kind)
     return rgb

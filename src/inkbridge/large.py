@@ -26,7 +26,9 @@ from inkbridge.images import (
     ORIENTATION,
     bits_per_channel,
     check_writable_name,
+    from_network,
     hold,
+    to_network,
     too_large,
     write_atomically,
 )
@@ -216,7 +218,9 @@ class _Painting:
             for number, tile in enumerate(self.tiles, 1):
                 place = self._tile(number)
                 if not place.exists():
-                    self._put(place, tile.painted(network, self._seen(region, tile)))
+                    window = self._seen(region, tile)
+                    result = network(to_network(window), tile.first_row, tile.first_column)
+                    self._put(place, from_network(tile.kept(result), window.dtype))
                 yield number
 
     def picture(self) -> Any:
@@ -249,11 +253,14 @@ class _Painting:
         return self._folder / f"{number:06d}.tif"
 
     def _seen(self, region: Any, tile: Tile) -> npt.NDArray[Any]:
-        top, left = int(tile.rows.min()), int(tile.columns.min())
-        height, width = int(tile.rows.max()) + 1 - top, int(tile.columns.max()) + 1 - left
         kind = np.uint16 if self._picture.format == "ushort" else np.uint8
-        fetched = np.frombuffer(region.fetch(left, top, width, height), kind).reshape(height, width, 3)
-        return np.take(fetched[tile.rows - top], tile.columns - left, axis=1)
+
+        def fetch(rows: slice, columns: slice) -> npt.NDArray[Any]:
+            height, width = rows.stop - rows.start, columns.stop - columns.start
+            pixels = region.fetch(columns.start, rows.start, width, height)
+            return np.frombuffer(pixels, kind).reshape(height, width, 3)
+
+        return tile.window(fetch)
 
     def _put(self, place: Path, painted: npt.NDArray[Any]) -> None:
         vips = _vips()

@@ -13,17 +13,19 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from inkbridge.devices import CPU, Device
 from inkbridge.errors import DataError, InkbridgeError
 from inkbridge.film import FilmConfig, is_film, paint_film
-from inkbridge.images import check_not_itself, read_picture, write_picture
+from inkbridge.images import Picture, check_not_itself, read_picture, write_picture
 from inkbridge.large import paint_in_pieces, wants_pieces
 from inkbridge.look import Look
 from inkbridge.pack import StylePack
 from inkbridge.pack_format import PackFile
+from inkbridge.tiling import TILE
 
 AHEAD = 2
 """Pictures that wait for each process, so that none is idle."""
@@ -69,9 +71,16 @@ class Painter:
         return StylePack(self.file, self.name, threads=1, device=self.device)
 
     def paint(
-        self, pack: StylePack, job: Job, on_tile: Callable[[float, float], None] = lambda done, total: None
+        self,
+        pack: StylePack,
+        job: Job,
+        on_tile: Callable[[float, float], None] = lambda done, total: None,
+        read: Callable[[], Picture] | None = None,
     ) -> Done:
-        """One picture from file to file; what is wrong with it is told, not raised."""
+        """One picture from file to file; what is wrong with it is told, not raised.
+
+        `read` gives the picture where somebody began to read it (`read_ahead`).
+        """
         source, target = Path(job.source), Path(job.target)
         try:
             check_not_itself(target, source)
@@ -84,9 +93,11 @@ class Painter:
                     pack, source, target, self.look, self.quality, self.max_pixels, on_tile
                 )
                 return Done(job, tuple(said))
-            painted = pack.apply_to(read_picture(source, self.max_pixels), self.look, on_tile)
+            picture = read() if read is not None else read_picture(source, self.max_pixels)
+            painted = pack.apply_to(picture, self.look, on_tile)
             make_folder(target.parent)
-            notes = write_picture(painted, target, self.quality)
+            with _resting(pack, painted):
+                notes = write_picture(painted, target, self.quality)
         except InkbridgeError as error:
             return Done(job, error=str(error))
         except Exception as error:  # no picture, whatever is wrong with it, stops the others
@@ -108,6 +119,20 @@ def paint_many(painter: Painter, jobs: Iterable[Job], processes: int) -> Iterato
             again = deque([job])
             if (yield from _in_a_pool(painter, again, 1)):
                 yield Done(job, error=f"{job.source} cannot be painted: its process was killed (memory?).")
+
+
+@contextmanager
+def _resting(pack: StylePack, painted: Picture) -> Iterator[None]:
+    """The memory that a large picture took is given back meanwhile: it takes an ending process longer."""
+    if painted.rgb.shape[0] * painted.rgb.shape[1] <= TILE**2:
+        yield
+        return
+    resting = threading.Thread(target=pack.rest)
+    resting.start()
+    try:
+        yield
+    finally:
+        resting.join()
 
 
 def make_folder(folder: Path) -> None:

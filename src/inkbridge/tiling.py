@@ -7,6 +7,7 @@ would have given on the whole picture (up to the rounding of float sums).
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,11 +40,20 @@ def apply_tiled(
     height, width = rgb.shape[:2]
     out = np.empty_like(rgb)
     tiles = plan_tiles(height, width, overlap, multiple, tile, border)
-    for done, each in enumerate(tiles, 1):
-        # In two steps: pixels picked from both sides at once take four times as long.
-        kept = each.painted(network, np.take(rgb[each.rows], each.columns, axis=1))
-        out[each.top : each.top + each.height, each.left : each.left + each.width] = kept
-        on_tile(done, len(tiles))
+
+    def window(each: Tile) -> npt.NDArray[np.float32]:
+        return to_network(each.window(lambda rows, columns: rgb[rows, columns]))
+
+    # Cut while the last one is put away: the network has all cores, but these two have one each.
+    with ThreadPoolExecutor(1) as beside:
+        coming = beside.submit(window, tiles[0])
+        for done, each in enumerate(tiles, 1):
+            result = network(coming.result(), each.first_row, each.first_column)
+            if done < len(tiles):
+                coming = beside.submit(window, tiles[done])
+            kept = from_network(each.kept(result), rgb.dtype)
+            out[each.top : each.top + each.height, each.left : each.left + each.width] = kept
+            on_tile(done, len(tiles))
     return out
 
 
@@ -64,11 +74,20 @@ class Tile:
     columns: npt.NDArray[np.intp]
     """What the network sees, as rows and columns of the picture, mirrored at its border."""
 
-    def painted(self, network: Network, window: RGB) -> RGB:
-        """Of the pixels in `rows` and `columns`, painted, those that are kept; of the same kind."""
-        result = network(to_network(window), self.first_row, self.first_column)[0]
-        kept = result[:, self.top - self.first_row :, self.left - self.first_column :]
-        return from_network(kept[:, : self.height, : self.width], window.dtype)
+    def window(self, fetch: Callable[[slice, slice], RGB]) -> RGB:
+        """What the network sees, of a picture that gives of itself a part at a time."""
+        top, left = int(self.rows.min()), int(self.columns.min())
+        part = fetch(slice(top, int(self.rows.max()) + 1), slice(left, int(self.columns.max()) + 1))
+        # In two steps: pixels picked from both sides at once take four times as long.
+        for axis, places in enumerate((self.rows - top, self.columns - left)):
+            if not np.array_equal(places, np.arange(part.shape[axis])):
+                part = np.take(part, places, axis=axis)
+        return part
+
+    def kept(self, result: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Of the network's result (1 x C x H x W) what is kept: C x height x width."""
+        kept = result[0, :, self.top - self.first_row :, self.left - self.first_column :]
+        return kept[:, : self.height, : self.width]
 
 
 def plan_tiles(
@@ -109,10 +128,14 @@ def grain(top: int, left: int, height: int, width: int) -> npt.NDArray[np.float3
     rows = (np.arange(top, top + height) & 0xFFFF).astype(np.uint32)[:, None]
     columns = (np.arange(left, left + width) & 0xFFFF).astype(np.uint32)[None, :]
     x = rows << np.uint32(16) | columns
-    x = (x ^ x >> np.uint32(16)) * np.uint32(0x7FEB352D)
-    x = (x ^ x >> np.uint32(15)) * np.uint32(0x846CA68B)
-    x = x ^ x >> np.uint32(16)
-    values = (x.astype(np.float32) / np.float32(2**32) - np.float32(0.5)) * np.float32(2 * 3**0.5)
+    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
+        x ^= x >> np.uint32(shift)
+        x *= np.uint32(factor)
+    x ^= x >> np.uint32(16)
+    values = x.astype(np.float32)
+    values /= np.float32(2**32)
+    values -= np.float32(0.5)
+    values *= np.float32(2 * 3**0.5)
     return values[None, None]
 
 

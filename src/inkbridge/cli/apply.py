@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 if TYPE_CHECKING:
+    from inkbridge.images import Picture
     from inkbridge.many import Done, Job, Painter
     from inkbridge.pack import StylePack
 
@@ -86,8 +87,16 @@ def apply(
         Of films: how much of the frame before stays where motion explains the picture, from 0 (each frame by
         itself, which flickers) to 0.95.
     """
-    from inkbridge.engine import usable_cores
     from inkbridge.errors import ConfigError
+
+    if not 1 <= quality <= 100:
+        raise ConfigError(f"--quality {quality} cannot be used: it must be from 1 to 100.")
+    most_pixels = int(max_megapixels * 1e6)
+    alone = ray is None and len(pictures) == 1 and not Path(pictures[0]).is_dir()
+    # While the rest of Inkbridge and the pack are loaded.
+    read = _begin_reading(Path(pictures[0]), Path(out), most_pixels) if alone else None
+
+    from inkbridge.engine import usable_cores
     from inkbridge.film import FilmConfig
     from inkbridge.images import read_picture
     from inkbridge.look import Look, weighted_name
@@ -95,8 +104,6 @@ def apply(
     from inkbridge.pack import load_for
     from inkbridge.scale_out import is_address, paint_on_ray, plan, there
 
-    if not 1 <= quality <= 100:
-        raise ConfigError(f"--quality {quality} cannot be used: it must be from 1 to 100.")
     if not style and not like and pack is None:
         raise ConfigError("Say which style: --style NAME (see inkbridge styles) or --like PICTURE.")
     if processes is not None and processes < 1:
@@ -126,12 +133,12 @@ def apply(
     look.check()
     film = FilmConfig(steady)
     film.check()
-    painter = Painter(loaded.file, loaded.name, look, quality, int(max_megapixels * 1e6), loaded.device, film)
+    painter = Painter(loaded.file, loaded.name, look, quality, most_pixels, loaded.device, film)
     if ray is not None:
         known = there(out) if far else None
         return _apply_many(jobs, again, lambda waiting: paint_on_ray(painter, waiting, ray), known)
-    if len(pictures) == 1 and not Path(pictures[0]).is_dir():
-        _apply_one(loaded, painter, jobs[0])
+    if alone:
+        _apply_one(loaded, painter, jobs[0], read)
         return 0
 
     def here(waiting: list[Job]) -> Iterator[Done]:
@@ -141,6 +148,17 @@ def apply(
         return paint_many(painter, waiting, num)
 
     return _apply_many(jobs, again, here)
+
+
+def _begin_reading(source: Path, target: Path, max_pixels: int) -> Callable[[], Picture] | None:
+    """Read a picture in the background, if it is one that is read whole."""
+    from inkbridge.film import is_film
+    from inkbridge.images import read_ahead
+    from inkbridge.large import wants_pieces
+
+    if is_film(source) or wants_pieces(source, target / source.name if target.is_dir() else target):
+        return None
+    return read_ahead(source, max_pixels)
 
 
 def _plan(pictures: list[Path], out: Path) -> list[Job]:
@@ -177,12 +195,12 @@ def _plan(pictures: list[Path], out: Path) -> list[Job]:
     return jobs
 
 
-def _apply_one(pack: StylePack, painter: Painter, job: Job) -> None:
+def _apply_one(pack: StylePack, painter: Painter, job: Job, read: Callable[[], Picture] | None) -> None:
     from inkbridge.cli.progress import bar
     from inkbridge.errors import DataError
 
     with bar(f"painting {Path(job.source).name}") as advance:
-        done = painter.paint(pack, job, advance)
+        done = painter.paint(pack, job, advance, read)
     if done.error:
         raise DataError(done.error)
     print(_said(done))
