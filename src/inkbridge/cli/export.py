@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def export(
-    run: Path,
+    source: str,
     /,
     *,
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
@@ -24,15 +24,19 @@ def export(
     last: Annotated[bool, Parameter(negative=())] = False,
     keep: float | None = None,
     rich: Path | None = None,
+    to: str | None = None,
+    style: Annotated[list[str] | None, Parameter(name=["--style", "-s"], negative=())] = None,
 ) -> None:
-    """Make a style pack of a training run. Of a style with several looks it takes the one painted best.
+    """Make a style pack of a training run, or with --to of a pack what other frameworks load.
+
+    Of a style with several looks the pack takes the one painted best.
 
     Parameters
     ----------
-    run
-        The run folder given to `inkbridge train --out`.
+    source
+        The run folder given to `inkbridge train --out`; with --to a name from `inkbridge styles` or a file.
     out
-        The pack to write; its name ends in .stylepack.
+        The pack to write; its name ends in .stylepack. With --to the file, or for savedmodel the folder.
     name
         What people will type after --style (default: from the title).
     title
@@ -49,14 +53,27 @@ def export(
         Of a run that started --from a pack: this share of what the pack had is kept, 0.5 for half.
     rich
         Of recipe repair: a second run folder, whose network paints with `inkbridge repair --rich`.
+    to
+        Of a pack: keras (a Keras 3 model), savedmodel (TensorFlow), tflite (LiteRT), onnx or torchscript.
+    style
+        With --to: the style; repeat it, with weights, to fuse several (default: the pack's first).
     """
     from inkbridge.cli.progress import bar
-    from inkbridge.errors import MissingExtraError
+    from inkbridge.errors import ConfigError, MissingExtraError
 
     try:
         import torch  # noqa: F401
     except ImportError:
         raise MissingExtraError("Exporting", "train") from None
+    if to is not None:
+        _export_pack(source, to, out, style or [])
+        return
+    if style:
+        raise ConfigError("--style goes with --to; the styles of a run were named when it was started.")
+    if source.endswith(".stylepack"):
+        raise ConfigError(f"{source} is a pack already. For other frameworks say --to keras, onnx, ...")
+    run = Path(source)
+
     from inkbridge.metrics.distribution import StyleDistance
     from inkbridge.metrics.quality import QualityMeter
     from inkbridge.train.export import export_run
@@ -95,3 +112,20 @@ def export(
         f"{out}: {out.stat().st_size / 1e6:.1f} MB, style '{info.styles[0].name}', "
         f"within {difference:.1e} of PyTorch. Try it: {tried}"
     )
+
+
+def _export_pack(source: str, to: str, out: Path, style: list[str]) -> None:
+    from inkbridge.exchange.formats import export_pack
+    from inkbridge.look import weighted_name
+    from inkbridge.pack import load
+
+    pack = load(source)
+    styles = dict(weighted_name(entry) for entry in style)
+    code = pack.code(styles or None)
+    difference = export_pack(pack.file, pack.name, code, to, out)
+    size = sum(path.stat().st_size for path in [out, *out.rglob("*")] if path.is_file())
+    print(
+        f"{out}: {size / 1e6:.1f} MB, {' and '.join(styles) or pack.default_style}, "
+        f"within {difference:.1e} of the pack. How to load it: docs/keras.md"
+    )
+    print(f"Licence: {pack.license.splitlines()[0] if pack.license else 'the pack names none'}")

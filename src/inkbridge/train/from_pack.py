@@ -100,7 +100,7 @@ def keep_of_pack(generator: nn.Module, wanted: str, share: float) -> None:
 
 def generator_of(file: PackFile, name: str) -> Generator:
     """The pack's generator as a frozen PyTorch network, compared with the ONNX one; PackError if not ours."""
-    weights = _weights(file.generator)
+    weights = network_weights(file.generator)
     try:
         sizes = GeneratorConfig(
             width=weights["encoder.0.weight"].shape[0],
@@ -119,7 +119,7 @@ def generator_of(file: PackFile, name: str) -> Generator:
 def encoder_of(file: PackFile, name: str) -> StyleEncoder:
     """The pack's style encoder as a frozen PyTorch network; PackError if it is not one of ours."""
     assert file.encoder is not None
-    weights = _weights(file.encoder)
+    weights = network_weights(file.encoder)
     try:
         encoder = StyleEncoder(
             EncoderConfig(width=weights["convs.0.weight"].shape[0]), weights["to_code.weight"].shape[0]
@@ -134,7 +134,7 @@ def encoder_of(file: PackFile, name: str) -> StyleEncoder:
 def repairer_of(file: PackFile, name: str) -> tuple[Repairer, ToneNet]:
     """A repair pack's networks, frozen, in PyTorch, compared with the ONNX ones; PackError if not ours."""
     assert file.tone is not None
-    weights = {key.removeprefix("repairer."): value for key, value in _weights(file.generator).items()}
+    weights = {key.removeprefix("repairer."): value for key, value in network_weights(file.generator).items()}
     try:
         repairer = Repairer(
             GeneratorConfig(
@@ -145,7 +145,7 @@ def repairer_of(file: PackFile, name: str) -> tuple[Repairer, ToneNet]:
             )
         )
         _load(repairer, {"styles": repairer.styles.detach()} | weights)
-        tone = _load(ToneNet(), _weights(file.tone))
+        tone = _load(ToneNet(), network_weights(file.tone))
     except (KeyError, IndexError, RuntimeError):
         raise PackError(f"{name}: its networks cannot learn (another version or program made it).") from None
     compare_repair(file.generator, file.tone, repairer, tone, name)
@@ -161,12 +161,18 @@ def first_code(file: PackFile, name: str, pictures: PictureSet) -> Code:
     return StylePack(file, name).code(like=[np.asarray(picture) for picture in pictures.pictures])
 
 
-def _weights(model: bytes) -> dict[str, Tensor]:
+def network_weights(model: bytes) -> dict[str, Tensor]:
+    """The weights of an ONNX network by their names, in float32."""
     graph = onnx.load_from_string(model).graph
-    return {
+    found = {
         entry.name: torch.from_numpy(onnx.numpy_helper.to_array(entry).astype(np.float32))
         for entry in graph.initializer
     }
+    # Of weights that are equal the exporter keeps one.
+    for node in graph.node:
+        if node.op_type == "Identity" and (of := node.input[0].removesuffix(".wide")) in found:
+            found[node.output[0]] = found[of]
+    return found
 
 
 def _load(network: NetworkT, weights: dict[str, Tensor]) -> NetworkT:

@@ -29,6 +29,7 @@ def to_file(
     inputs: list[str],
     outputs: list[str],
     shapes: dict[str, dict[int, str]],
+    opset: int = 17,
 ) -> bytes:
     """The network as ONNX, traced on an example; `shapes` names what is dynamic of each input and output."""
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
@@ -40,7 +41,7 @@ def to_file(
             example,
             path,
             dynamo=False,
-            opset_version=17,
+            opset_version=opset,
             input_names=inputs,
             output_names=outputs,
             dynamic_axes=shapes,

@@ -1,0 +1,1 @@
+"""Packs in the forms of other frameworks, and back."""

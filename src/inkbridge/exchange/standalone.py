@@ -1,0 +1,137 @@
+"""A pack's generator as one network that needs nothing around it: a picture of any size in, its painting out.
+
+What `StylePack.apply` does around the network is inside: the picture mirrored at its border, its size brought
+to what the network takes and back, and the grain of the paper. Not inside: tiles, and small pictures painted
+enlarged.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from inkbridge.engine import Engine
+from inkbridge.errors import PackError
+from inkbridge.look import Code
+from inkbridge.pack_format import PackFile
+from inkbridge.tiling import grain
+from inkbridge.train.from_pack import generator_of, network_weights
+from inkbridge.train.networks.folded import Folded, fold
+from inkbridge.train.networks.generator import GeneratorConfig
+from inkbridge.train.networks.instance_norm import InstanceNorm
+from inkbridge.train.networks.published import ResNet, UNet
+
+OneStyle = Folded | ResNet | UNet
+"""Generators of one style."""
+
+
+class Painting(nn.Module):
+    """What `Standalone` calls: a generator without a style code, with grain or without."""
+
+    def __init__(self, network: OneStyle) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor, grain: Tensor) -> Tensor:
+        result: Tensor = self.network(image, None, grain)
+        return result
+
+
+class Standalone(nn.Module):
+    """N x 3 x H x W in [-1, 1] -> the same, of any size from `least_side` on."""
+
+    def __init__(self, network: nn.Module, multiple: int, border: int) -> None:
+        """`network` is a `Painting` of sides that are multiples of `multiple`."""
+        super().__init__()
+        self.network = network
+        self.border = border
+        self.multiple = multiple
+
+    def forward(self, image: Tensor) -> Tensor:
+        height, width = image.shape[2], image.shape[3]
+        after = self.border + self.multiple - 1
+        x = F.pad(image, (self.border, after, self.border, after), mode="reflect")
+        x = x[
+            :, :, : x.shape[2] // self.multiple * self.multiple, : x.shape[3] // self.multiple * self.multiple
+        ]
+        painted = self.network(x, self.grain(x))
+        return painted[:, :, self.border : self.border + height, self.border : self.border + width]
+
+    def grain(self, image: Tensor) -> Tensor:
+        """`tiling.grain` of the picture that starts at -border, -border."""
+        rows = torch.arange(image.shape[2], device=image.device) - self.border
+        columns = torch.arange(image.shape[3], device=image.device) - self.border
+        x = ((rows & 0xFFFF) << 16)[:, None] + (columns & 0xFFFF)[None]
+        for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
+            x = (_xor(x, x >> shift) * factor) & 0xFFFFFFFF
+        x = _xor(x, x >> 16)
+        return ((x.float() / 2.0**32 - 0.5) * (2 * 3**0.5))[None, None].expand(image.shape[0], -1, -1, -1)
+
+
+def _xor(a: Tensor, b: Tensor) -> Tensor:
+    # PyTorch's exporter knows no exclusive or of numbers.
+    return a + b - 2 * (a & b)
+
+
+def least_side(file: PackFile) -> int:
+    """A mirror is not wider than the picture: heights and widths from here on."""
+    return border_of(file) + file.info.size.multiple
+
+
+def border_of(file: PackFile) -> int:
+    """How far the picture is mirrored beyond its border."""
+    size = file.info.size
+    return size.overlap if size.border is None else size.border
+
+
+def network_of(file: PackFile, name: str, code: Code) -> OneStyle:
+    """The generator of a pack for one style code (1 x dim) in PyTorch; PackError if it is not one of ours."""
+    if file.info.kind != "style":
+        raise PackError(f"{name} is a {file.info.kind} pack; only packs of styles go to other frameworks.")
+    weights = network_weights(file.generator)
+    if "up1.affine.weight" in weights:
+        return fold(generator_of(file, name), torch.from_numpy(code))
+    try:
+        network = _without_code(weights)
+        found = {key: weights[key] for key in network.state_dict() if key != "styles"}
+        network.load_state_dict(found | {"styles": network.styles})
+    except (KeyError, IndexError, RuntimeError):
+        raise PackError(f"{name}: its generator is none of Inkbridge's own networks.") from None
+    _as_published(network)
+    return network.eval().requires_grad_(False)
+
+
+def painted_by_pack(
+    file: PackFile, name: str, code: Code, image: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """What the pack makes of 1 x 3 x H x W in [-1, 1], in float32: what other forms are compared with."""
+    size, border = file.info.size, border_of(file)
+    engine = Engine(file.generator, name, code.shape[1], size.multiple)
+    height, width = image.shape[2:]
+    sides = [(border, border + -side % size.multiple) for side in (height, width)]
+    seen = np.pad(image, ((0, 0), (0, 0), *sides), mode="reflect")
+    painted = engine.run(seen, code, grain(-border, -border, *seen.shape[2:]))
+    return painted[:, :, border : border + height, border : border + width]
+
+
+def _as_published(network: nn.Module) -> None:
+    # Ours is for training; no exporter knows it.
+    for name, child in network.named_children():
+        if isinstance(child, InstanceNorm):
+            setattr(network, name, nn.InstanceNorm2d(child.num_features, child.eps))
+        else:
+            _as_published(child)
+
+
+def _without_code(weights: dict[str, Tensor]) -> OneStyle:
+    if "stem.1.weight" in weights:
+        config = GeneratorConfig(width=weights["stem.1.weight"].shape[0])
+        num_blocks = sum(key.startswith("blocks.") and key.endswith("layers.1.weight") for key in weights)
+        return ResNet(config, 1, num_blocks)
+    if "downs.0.weight" in weights:
+        return UNet(GeneratorConfig(width=weights["downs.0.weight"].shape[0]), 1)
+    num_blocks = sum(key.startswith("blocks.") and key.endswith("conv1.weight") for key in weights)
+    return Folded(weights["encoder.0.weight"].shape[0], weights["encoder.2.weight"].shape[0], num_blocks)
