@@ -7,6 +7,9 @@ enlarged.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TypeVar
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -24,6 +27,7 @@ from inkbridge.train.networks.generator import GeneratorConfig
 from inkbridge.train.networks.instance_norm import InstanceNorm
 from inkbridge.train.networks.published import ResNet, UNet
 
+NetworkT = TypeVar("NetworkT", bound=nn.Module)
 OneStyle = Folded | ResNet | UNet
 """Generators of one style."""
 
@@ -95,13 +99,29 @@ def network_of(file: PackFile, name: str, code: Code) -> OneStyle:
     if "up1.affine.weight" in weights:
         return fold(generator_of(file, name), torch.from_numpy(code))
     try:
-        network = _without_code(weights)
+        network = network_with(
+            {key.removesuffix(".weight"): len(value) for key, value in weights.items() if value.ndim == 4}
+        )
         found = {key: weights[key] for key in network.state_dict() if key != "styles"}
         network.load_state_dict(found | {"styles": network.styles})
     except (KeyError, IndexError, RuntimeError):
         raise PackError(f"{name}: its generator is none of Inkbridge's own networks.") from None
-    _as_published(network)
-    return network.eval().requires_grad_(False)
+    return exportable(network)
+
+
+def network_with(channels: Mapping[str, int]) -> OneStyle:
+    """The network that has convolutions of these names and numbers of channels that they give.
+
+    Dots in names may be underscores. Raises KeyError when there is none.
+    """
+    channels = {name.replace(".", "_"): num for name, num in channels.items()}
+    if "stem_1" in channels:
+        num_blocks = sum(name.startswith("blocks_") and name.endswith("layers_1") for name in channels)
+        return ResNet(GeneratorConfig(width=channels["stem_1"]), 1, num_blocks)
+    if "downs_0" in channels:
+        return UNet(GeneratorConfig(width=channels["downs_0"]), 1)
+    num_blocks = sum(name.startswith("blocks_") and name.endswith("conv1") for name in channels)
+    return Folded(channels["encoder_0"], channels["encoder_2"], num_blocks)
 
 
 def painted_by_pack(
@@ -117,21 +137,10 @@ def painted_by_pack(
     return painted[:, :, border : border + height, border : border + width]
 
 
-def _as_published(network: nn.Module) -> None:
-    # Ours is for training; no exporter knows it.
-    for name, child in network.named_children():
-        if isinstance(child, InstanceNorm):
-            setattr(network, name, nn.InstanceNorm2d(child.num_features, child.eps))
-        else:
-            _as_published(child)
-
-
-def _without_code(weights: dict[str, Tensor]) -> OneStyle:
-    if "stem.1.weight" in weights:
-        config = GeneratorConfig(width=weights["stem.1.weight"].shape[0])
-        num_blocks = sum(key.startswith("blocks.") and key.endswith("layers.1.weight") for key in weights)
-        return ResNet(config, 1, num_blocks)
-    if "downs.0.weight" in weights:
-        return UNet(GeneratorConfig(width=weights["downs.0.weight"].shape[0]), 1)
-    num_blocks = sum(key.startswith("blocks.") and key.endswith("conv1.weight") for key in weights)
-    return Folded(weights["encoder.0.weight"].shape[0], weights["encoder.2.weight"].shape[0], num_blocks)
+def exportable(network: NetworkT) -> NetworkT:
+    """The network, frozen, with PyTorch's own instance norms: ours, for training, no exporter knows."""
+    for module in list(network.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, InstanceNorm):
+                setattr(module, name, nn.InstanceNorm2d(child.num_features, child.eps))
+    return network.eval().requires_grad_(False)
