@@ -70,12 +70,12 @@ def export_pack(file: PackFile, name: str, code: Code, to: str, out: Path) -> fl
     check_export(to, out)
     network, border = network_of(file, name, code), border_of(file)
     if to in _EXTRAS:
-        with _quiet():
-            _prepare_keras(to)
+        with quiet():
+            prepare_keras(to)
     write, load = _FORMATS[to]
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
         path = Path(folder, f"network{ENDINGS[to]}")
-        with _quiet():
+        with quiet():
             write(network, border, path)
             largest = _difference(load(path), file, name, code)
         if not largest <= MAX_DIFFERENCE:
@@ -100,8 +100,11 @@ def _difference(run: Run, file: PackFile, name: str, code: Code) -> float:
     return largest
 
 
-def _prepare_keras(to: str) -> None:
-    """Choose what Keras runs on, before it is imported."""
+def prepare_keras(to: str) -> None:
+    """Choose what Keras runs on for a format, before it is imported.
+
+    Raises MissingExtraError without it, ConfigError when it was imported on another backend than is needed.
+    """
     extra, needed = _EXTRAS[to], "tensorflow" if _EXTRAS[to] == "tf" else None
     if "keras" not in sys.modules:
         os.environ["KERAS_BACKEND"] = needed or os.environ.get("KERAS_BACKEND", "torch")
@@ -114,7 +117,7 @@ def _prepare_keras(to: str) -> None:
         if to == "tflite":
             import ai_edge_litert  # noqa: F401
     except ImportError:
-        raise MissingExtraError(f"Exporting to {to}", extra) from None
+        raise MissingExtraError(f"Format {to}", extra) from None
     if needed and keras.backend.backend() != needed:
         raise ConfigError(
             f"Keras was already imported, on {keras.backend.backend()}; {to} needs it on {needed}: set the "
@@ -123,7 +126,7 @@ def _prepare_keras(to: str) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without what TensorFlow's own parts print past Python; what goes wrong is raised."""
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
@@ -158,7 +161,13 @@ def _write_keras(network: OneStyle, border: int, path: Path) -> None:
 def _load_keras(path: Path) -> Run:
     import keras
 
-    model = keras.saving.load_model(path)  # safe mode: nothing in the file is executed
+    return keras_run(keras.saving.load_model(path))  # safe mode: nothing in the file is executed
+
+
+def keras_run(model: Any) -> Run:
+    """A Keras model of one picture in and one out."""
+    import keras
+
     return lambda image: np.asarray(keras.ops.convert_to_numpy(model(image)))
 
 
@@ -236,6 +245,11 @@ def _load_torchscript(path: Path) -> Run:
         return result
 
     return _channels_last(run)
+
+
+def channels_first(run: Run) -> Run:
+    """The same of 1 x 3 x H x W."""
+    return lambda image: run(np.ascontiguousarray(image.transpose(0, 2, 3, 1))).transpose(0, 3, 1, 2)
 
 
 def _channels_last(run: Run) -> Run:

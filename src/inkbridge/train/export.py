@@ -28,6 +28,7 @@ from inkbridge.train.looks import Distance, choose_look
 from inkbridge.train.moments import Measure
 from inkbridge.train.networks import AnyGenerator, make_generator
 from inkbridge.train.networks.encoder import StyleEncoder
+from inkbridge.train.networks.folded import Folded
 from inkbridge.train.networks.published import Published
 from inkbridge.train.networks.repairer import Repairer
 from inkbridge.train.onnx_file import MAX_DIFFERENCE, compare, to_file
@@ -212,7 +213,7 @@ def to_name(title: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") or "style"
 
 
-def to_onnx(generator: AnyGenerator) -> bytes:
+def to_onnx(generator: AnyGenerator | Folded) -> bytes:
     """ONNX with inputs image (N x 3 x H x W), style (N x dim) and grain (N x 1 x H x W), N, H, W dynamic."""
     image = torch.rand(2, 3, max(64, generator.multiple), max(96, generator.multiple))
     example = (image, generator.styles.detach()[:1].repeat(2, 1), image[:, :1])
