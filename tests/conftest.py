@@ -176,3 +176,35 @@ def equal(a: object, b: object) -> bool:
     if isinstance(a, list | tuple):
         return len(a) == len(b) and all(map(equal, a, b))
     return torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b
+
+
+CODES = {"one": [0.5, -1.0, 0.3, 0.9], "two": [-0.7, 0.2, 1.1, -0.4]}
+"""Of the styles of `tiny_packs`."""
+
+
+@pytest.fixture(scope="session")
+def tiny_packs(tmp_path_factory):
+    """By kind of generator a small one with random weights, as a pack of Inkbridge's own."""
+    import torch
+
+    from inkbridge.train.export import to_onnx
+    from inkbridge.train.networks import make_generator
+    from inkbridge.train.networks.generator import GeneratorConfig
+
+    folder, found = tmp_path_factory.mktemp("tiny"), {}
+    for kind in ("modulated", "resnet6", "unet256"):
+        torch.manual_seed(3)
+        config = GeneratorConfig(kind=kind, width=8, body=16, num_blocks=1, style_dim=4)
+        generator = make_generator(config)
+        with torch.no_grad():
+            for name, value in generator.named_parameters():
+                if name != "styles":  # far from flat
+                    value.copy_(value * 2 + 0.05 * torch.randn(value.shape))
+        dim = generator.styles.shape[1]
+        multiple = generator.multiple
+        size = SizeRules(multiple, -(-generator.receptive_radius() // multiple) * multiple)
+        size.border = 16 if kind == "modulated" else 0
+        styles = [StyleEntry(name, name, code[:dim]) for name, code in CODES.items()]
+        found[kind] = folder / f"{kind}.stylepack"
+        write_pack(found[kind], PackFile(PackInfo(kind, styles, size, ""), to_onnx(generator)))
+    return found

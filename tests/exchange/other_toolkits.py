@@ -8,9 +8,9 @@ from torch import nn
 
 def norm_of(kind):
     return {
-        "instance": lambda n: nn.InstanceNorm2d(n),
+        "instance": nn.InstanceNorm2d,
         "tracking": lambda n: nn.InstanceNorm2d(n, track_running_stats=True),  # as before PyTorch 0.4
-        "batch": lambda n: nn.BatchNorm2d(n),
+        "batch": nn.BatchNorm2d,
     }[kind]
 
 
@@ -149,8 +149,14 @@ class TransformerNet(nn.Module):
             self.add_module(f"in{i}", nn.InstanceNorm2d(size[1], affine=True))
         for i in range(1, 6):
             self.add_module(f"res{i}", ResidualBlock(4 * width))
-        self.deconv1, self.in4 = UpsampleConvLayer(4 * width, 2 * width, 3, 1), nn.InstanceNorm2d(2 * width, affine=True)
-        self.deconv2, self.in5 = UpsampleConvLayer(2 * width, width, 3, 1), nn.InstanceNorm2d(width, affine=True)
+        self.deconv1, self.in4 = (
+            UpsampleConvLayer(4 * width, 2 * width, 3, 1),
+            nn.InstanceNorm2d(2 * width, affine=True),
+        )
+        self.deconv2, self.in5 = (
+            UpsampleConvLayer(2 * width, width, 3, 1),
+            nn.InstanceNorm2d(width, affine=True),
+        )
         self.deconv3 = ConvLayer(width, 3, 9, 1)
 
     def forward(self, x):
@@ -164,7 +170,7 @@ class TransformerNet(nn.Module):
 
 
 def with_random_weights(network, seed=0):
-    """Weights large enough for an answer that is not flat, and statistics that are not those of no training."""
+    """Weights large enough for an answer that is not flat, and statistics as of a training."""
     rng = torch.Generator().manual_seed(seed)
     for name, value in network.state_dict().items():
         if name.endswith("filt") or not value.is_floating_point():
