@@ -7,7 +7,9 @@
 
 A small patch discriminator learns with the hinge loss (Miyato et al. 2018, Eq. 16 and 17) what crops of the
 new pictures look like, and the generator to paint crops of photographs so; that edges stay where they are is
-asked of it by a second loss. Printed is the style distance (sliced Wasserstein distance of patches at five
+asked of it by a second loss. Two things keep them from chasing each other through all colours: a penalty on
+the discriminator's gradient at real crops (R1 of Mescheder et al. 2018), and that the generator's weights are
+averaged along the way. Printed is the style distance (sliced Wasserstein distance of patches at five
 levels, as `inkbridge compare` has it) from the new pictures, before and after.
 """
 
@@ -50,7 +52,8 @@ def crops_of(pictures: list[np.ndarray], batch: int, seed: int) -> tf.data.Datas
         while True:
             rgb = pictures[rng.integers(len(pictures))]
             top, left = (rng.integers(side - CROP + 1) for side in rgb.shape[:2])
-            crop = rgb[top : top + CROP, left : left + CROP, :: rng.choice((-1, 1))]
+            crop = rgb[top : top + CROP, left : left + CROP]
+            crop = crop[:, ::-1] if rng.random() < 0.5 else crop
             yield crop.astype(np.float32) / 127.5 - 1
 
     spec = tf.TensorSpec((CROP, CROP, 3), tf.float32)
@@ -89,6 +92,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--lr", type=float, default=5e-5)
     parser.add_argument("--keep-edges", type=float, default=2.0)
+    parser.add_argument("--gradient-penalty", type=float, default=0.01)
     options = parser.parse_args()
 
     keras.utils.set_random_seed(0)
@@ -101,21 +105,28 @@ def main() -> None:
         return sum(distance.of([paint(generator, picture) for picture in contents]))
 
     before = measured()
-    optimizers = [keras.optimizers.Adam(rate, beta_1=0.0) for rate in (options.lr, 2 * options.lr)]
-    of_generator, of_discriminator = optimizers
+    of_generator = keras.optimizers.Adam(options.lr, beta_1=0.0, use_ema=True, ema_momentum=0.99)
+    of_discriminator = keras.optimizers.Adam(4 * options.lr, beta_1=0.0)
 
     @tf.function
     def step(photographs: tf.Tensor, prints: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.GradientTape(persistent=True) as tape:
             painted = generator(photographs, training=True)
-            real, false = discriminator(prints, training=True), discriminator(painted, training=True)
+            with tf.GradientTape() as at_real:
+                at_real.watch(prints)
+                real = discriminator(prints, training=True)
+                total = tf.reduce_sum(real)
+            slope = at_real.gradient(total, prints)
+            false = discriminator(painted, training=True)
             kept = tf.add_n(
                 [
                     tf.reduce_mean(tf.abs(one - other))
                     for one, other in zip(edges(painted), edges(photographs), strict=True)
                 ]
             )
+            penalty = tf.reduce_mean(tf.reduce_sum(tf.square(slope), (1, 2, 3)))
             judged = tf.reduce_mean(tf.nn.relu(1 - real)) + tf.reduce_mean(tf.nn.relu(1 + false))
+            judged += options.gradient_penalty / 2 * penalty
             wanted = options.keep_edges * kept - tf.reduce_mean(false)
         for optimizer, loss, model in (
             (of_discriminator, judged, discriminator),
@@ -130,6 +141,7 @@ def main() -> None:
     for photographs, prints in pairs.take(options.steps):
         judged, kept = step(photographs, prints)
         bar.add(1, [("discriminator", float(judged)), ("edges", float(kept))])
+    of_generator.finalize_variable_values(generator.trainable_variables)
     generator.save(options.out)
     print(f"Style distance {before:.3f} -> {measured():.3f}; {options.out} written.")
 

@@ -17,7 +17,7 @@ app = App(
     suppress_keyboard_interrupt=False,  # `main` says that it stopped
 )
 app.command("inkbridge.cli.apply:apply")
-app.command("inkbridge.cli.styles:styles")
+app.command("inkbridge.cli.styles:app", name="styles")
 app.command("inkbridge.cli.train:train")
 app.command("inkbridge.cli.watch:watch")
 app.command("inkbridge.cli.export:export")
