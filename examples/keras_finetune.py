@@ -105,8 +105,11 @@ def main() -> None:
         return sum(distance.of([paint(generator, picture) for picture in contents]))
 
     before = measured()
-    of_generator = keras.optimizers.Adam(options.lr, beta_1=0.0, use_ema=True, ema_momentum=0.99)
-    of_discriminator = keras.optimizers.Adam(4 * options.lr, beta_1=0.0)
+    slower, faster = (
+        keras.optimizers.schedules.CosineDecay(rate, options.steps) for rate in (options.lr, 4 * options.lr)
+    )
+    of_generator = keras.optimizers.Adam(slower, beta_1=0.0, use_ema=True, ema_momentum=0.99)
+    of_discriminator = keras.optimizers.Adam(faster, beta_1=0.0)
 
     @tf.function
     def step(photographs: tf.Tensor, prints: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -129,7 +129,8 @@ def paint_in_pieces(
         result, notes = _looked(picture, painted, look)
         if original.alpha is not None:
             result = result.bandjoin(original.alpha)
-        notes = [*original.notes, *notes, *_what_changes(result, target)]
+        tiles = pack.notes_for(picture.width, picture.height, look)
+        notes = [*original.notes, *tiles, *notes, *_what_changes(result, target)]
         result = _with_metadata(result, original.upright)
         _write(result, target, quality, lambda share: on_tile(done + (total - done) * share, total))
     except vips.Error as error:

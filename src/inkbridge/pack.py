@@ -36,7 +36,7 @@ from inkbridge.look import (
     with_colour_of,
 )
 from inkbridge.pack_format import PackFile, PackInfo, read_pack
-from inkbridge.tiling import Network, apply_tiled, grain
+from inkbridge.tiling import TILE, Network, apply_tiled, grain
 
 EXAMPLE_SIDE = 320
 """Examples are read at this short side, about the scale of the style pictures of training."""
@@ -120,7 +120,7 @@ class StylePack:
         code = self.code(look.style, look.like)
         if 0 in picture.rgb.shape:
             raise DataError(f"The picture has no pixels ({list(picture.rgb.shape)}).")
-        notes = list(picture.notes)
+        notes = [*picture.notes, *self.notes_for(picture.rgb.shape[1], picture.rgb.shape[0], look)]
         rgb = self._paint(picture.rgb, code, look, on_tile)
         if look.mask is not None:
             mask, said = soft_mask(look.mask, *picture.rgb.shape[:2])
@@ -150,6 +150,13 @@ class StylePack:
         """At how many times its size a picture is painted."""
         enlarged = max(self.info.size.short_side / min(width, height), 1.0)
         return look.detail * min(enlarged, MOST_ENLARGED)
+
+    def notes_for(self, width: int, height: int, look: Look) -> list[str]:
+        """What is to be said of a picture of that size: that its tiles may differ, where they may."""
+        largest = max(width, height) * self.scale_for(width, height, look)
+        if "tiles" not in self.info.provenance or largest <= TILE or look.strength == 0.0:
+            return []
+        return ["painted in tiles, which may differ in tone: this network looks at all that it is given"]
 
     def network(self, code: Code) -> Network:
         """The generator with a style code (1 x dim), as tiles are painted with it."""

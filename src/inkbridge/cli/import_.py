@@ -41,7 +41,7 @@ def import_(
         Of an .onnx file: its pixels, -1..1, 0..1 or 0..255 (default: found by trying).
     """
     from inkbridge.catalogue import find_pack, user_folder
-    from inkbridge.errors import MissingExtraError
+    from inkbridge.errors import ConfigError, MissingExtraError
     from inkbridge.pack_format import SUFFIX, read_pack
 
     try:
@@ -54,6 +54,8 @@ def import_(
     if out is None:
         user_folder().mkdir(parents=True, exist_ok=True)
         out = user_folder() / f"{as_}{SUFFIX}"
+        if out.exists():
+            raise ConfigError(f"{out} is there already; take another name, or say with -o where it goes.")
     imported = import_file(file, as_, out, title=title, license=license, source=source, pixels=range)
     for note in imported.notes:
         print(note)

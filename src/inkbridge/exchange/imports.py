@@ -102,6 +102,7 @@ def import_file(
                 if source and "data" in source.info.provenance
                 else {}
             ),
+            **({"tiles": TILES_DIFFER} if TILES_DIFFER in found.notes else {}),
             **({"notes": found.notes} if found.notes else {}),
         },
     )
