@@ -188,13 +188,14 @@ def changed_checkpoints():
         "more": (state | {"model.99.weight": torch.zeros(3)}, "do not fit"),
         "shape": (state | {"model.7.weight": torch.zeros(32, 16, 5, 5)}, "turns a 64 x 64 picture into"),
         "other": ({"conv.weight": torch.zeros(3, 3, 3, 3)}, "in no layout that is known"),
+        "numbers": ({1: torch.zeros(3)}, "is no state dict"),
         "list": ([torch.zeros(3)], "is no state dict"),
         "flat": ({key: torch.zeros_like(value) for key, value in state.items()}, "all pixels alike"),
         "nan": ({key: value * torch.nan for key, value in state.items()}, "all pixels alike"),
     }
 
 
-@pytest.mark.parametrize("kind", ["less", "more", "shape", "other", "list", "flat", "nan"])
+@pytest.mark.parametrize("kind", ["less", "more", "shape", "other", "numbers", "list", "flat", "nan"])
 def test_checkpoints_that_do_not_fit_are_refused(tmp_path, kind):
     state, said = changed_checkpoints()[kind]
     torch.save(state, tmp_path / "g.pth")

@@ -87,7 +87,7 @@ class BlurredUp(nn.Module):
         return doubled[:, :, 1:-1, 1:-1]
 
 
-class Normed(nn.Module):
+class MirroredConv(nn.Module):
     """Convolution below `conv2d` behind a mirrored border, perhaps of the doubled picture."""
 
     def __init__(self, weight: Tensor, stride: int = 1, double: bool = False) -> None:
@@ -111,13 +111,13 @@ class Johnson(nn.Module):
         strides = {"conv2": 2, "conv3": 2}
         for name in ("conv1", "conv2", "conv3", "deconv1", "deconv2", "deconv3"):
             double = name in {"deconv1", "deconv2"}
-            self.add_module(name, Normed(state[f"{name}.conv2d.weight"], strides.get(name, 1), double))
+            self.add_module(name, MirroredConv(state[f"{name}.conv2d.weight"], strides.get(name, 1), double))
         for i in range(1, 6):
             self.add_module(f"in{i}", nn.InstanceNorm2d(len(state[f"in{i}.weight"]), affine=True))
             block = nn.Module()
             for part in ("1", "2"):
                 weight = state[f"res{i}.conv{part}.conv2d.weight"]
-                block.add_module(f"conv{part}", Normed(weight))
+                block.add_module(f"conv{part}", MirroredConv(weight))
                 block.add_module(f"in{part}", nn.InstanceNorm2d(len(weight), affine=True))
             self.add_module(f"res{i}", block)
 

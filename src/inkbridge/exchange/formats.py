@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import tempfile
 import warnings
@@ -85,7 +84,7 @@ def export_pack(file: PackFile, name: str, code: Code, to: str, out: Path) -> fl
             )
         if out.is_dir():
             out.rmdir()  # it is empty
-        shutil.move(path, out) if path.is_dir() else path.replace(out)
+        path.replace(out)
     return largest
 
 

@@ -160,7 +160,9 @@ def _from_torch(path: Path, pixels: str | None) -> Found:
         raise DataError(f"{path} cannot be read as weights of PyTorch ({said.splitlines()[0]}).") from None
     if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
         state = state["state_dict"]
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+    if not isinstance(state, dict) or not all(
+        isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()
+    ):
         raise DataError(f"{path} is no state dict (names of layers and their weights).")
     network, layout = foreign_network(state, str(path))
 

@@ -49,8 +49,8 @@ def fetch_small(address: str, most: int, headers: Mapping[str, str] | None = Non
             time.sleep(PAUSE * 2 ** (attempt - 1))
         try:
             with _opened(address, dict(headers or {})) as answer:
+                whole = answer.length
                 data: bytes = answer.read(most + 1)
-                whole = answer.headers.get("Content-Length")
         except _Again as error:
             failure = str(error)
             continue
@@ -59,7 +59,7 @@ def fetch_small(address: str, most: int, headers: Mapping[str, str] | None = Non
             continue
         if len(data) > most:
             raise DataError(f"{address} is larger than {most:,} bytes; refused.")
-        if whole is None or len(data) == int(whole):
+        if whole is None or len(data) == whole:
             return data
         failure = "it was cut short"
     raise DataError(f"{address} cannot be fetched: {failure}.")
@@ -131,13 +131,11 @@ def _continue(
         start = _first_byte(answer) if answer.status == 206 else 0
         if start not in (0, had):
             raise _Again("the server sends another part than it was asked for")
-        announced = answer.headers.get("Content-Length")
-        if announced is not None and start + int(announced) != size:
+        announced = answer.length
+        if announced is not None and start + announced != size:
             if had:  # an old part of another file, perhaps
                 raise _Again("it has another size now", anew=True)
-            raise DataError(
-                f"{address} has {int(announced):,} bytes, not {size:,} as the list says; refused."
-            )
+            raise DataError(f"{address} has {announced:,} bytes, not {size:,} as the list says; refused.")
         with part.open("ab" if start else "wb") as file:
             for chunk in iter(lambda: answer.read(CHUNK), b""):
                 start += len(chunk)
