@@ -11,7 +11,7 @@ import numpy.typing as npt
 import onnxruntime
 
 from inkbridge.devices import CPU, PROVIDERS, Device
-from inkbridge.errors import PackError
+from inkbridge.errors import PackError, first_line
 
 Floats = npt.NDArray[np.float32]
 
@@ -81,7 +81,7 @@ class Engine:
         try:
             result = self.run(image, np.zeros((1, self._style_dim), np.float32))
         except Exception as error:
-            first = str(error).splitlines()[0]
+            first = first_line(error)
             raise PackError(f"{name}: its generator does not run ({first}).") from None
         if result.shape != image.shape or result.dtype != np.float32:
             raise PackError(
@@ -99,7 +99,7 @@ class EncoderEngine:
         try:
             code = self.run(np.zeros((1, 3, 64, 64), np.float32))
         except Exception as error:
-            raise PackError(f"{name}: its encoder does not run ({str(error).splitlines()[0]}).") from None
+            raise PackError(f"{name}: its encoder does not run ({first_line(error)}).") from None
         if code.shape != (1, style_dim) or code.dtype != np.float32:
             raise PackError(
                 f"{name}: its encoder gives {list(code.shape)} {code.dtype}; expected 1 x {style_dim}."
@@ -128,7 +128,7 @@ class RepairEngine:
             result, hidden = self.repair(*(np.zeros((1, n, side, side), np.float32) for n in (3, 1, 3)))
             light, tones = self.tone(np.zeros((1, 3, THUMBNAIL, THUMBNAIL), np.float32))
         except Exception as error:
-            raise PackError(f"{name}: its networks do not run ({str(error).splitlines()[0]}).") from None
+            raise PackError(f"{name}: its networks do not run ({first_line(error)}).") from None
         shapes = result.shape, hidden.shape, light.shape[:2], tones.shape[:1]
         # A matrix of 12 numbers, three curves of two knots at least, and whether anything is amiss.
         curves = tones.shape[-1] - 13
@@ -231,7 +231,7 @@ def _open(
     try:
         session = make(model, device, threads)
     except Exception as error:  # neither program's exceptions have a common base but Exception
-        raise PackError(f"{what} cannot be loaded ({str(error).splitlines()[0]}).") from None
+        raise PackError(f"{what} cannot be loaded ({first_line(error)}).") from None
     found = session.inputs
     if not inputs <= found <= inputs | optional or session.outputs != outputs:
         raise PackError(

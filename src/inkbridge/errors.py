@@ -38,3 +38,8 @@ class MissingExtraError(InkbridgeError, ImportError):
         super().__init__(
             f"{what} needs the extra [{extra}]. Install it with: pip install 'inkbridge[{extra}]'"
         )
+
+
+def first_line(error: BaseException) -> str:
+    """What another program's exception says, in one line, to be put into a sentence of ours."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

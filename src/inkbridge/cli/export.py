@@ -128,4 +128,4 @@ def _export_pack(source: str, to: str, out: Path, style: list[str]) -> None:
         f"{out}: {size / 1e6:.1f} MB, {' and '.join(styles) or pack.default_style}, "
         f"within {difference:.1e} of the pack. How to load it: docs/keras.md"
     )
-    print(f"Licence: {pack.license.splitlines()[0] if pack.license else 'the pack names none'}")
+    print(f"Licence: {pack.license.strip().splitlines()[0] if pack.license.strip() else 'the pack names none'}")

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from inkbridge.errors import DataError
+from inkbridge.errors import DataError, first_line
 from inkbridge.exchange.standalone import OneStyle, exportable, network_with
 
 
@@ -23,8 +23,7 @@ def network_from_keras(path: Path) -> tuple[OneStyle, int, Any]:
     try:
         model = keras.saving.load_model(path, safe_mode=True, compile=False)
     except Exception as error:  # zip, h5py and Keras raise many kinds on broken and hostile files
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise DataError(f"{path} cannot be read as a Keras model ({said}).") from None
+        raise DataError(f"{path} cannot be read as a Keras model ({first_line(error)}).") from None
     try:
         kernels = {
             layer.name: [np.asarray(keras.ops.convert_to_numpy(value)) for value in layer.weights]

@@ -17,7 +17,7 @@ import onnx.compose
 import onnxruntime
 from onnx import TensorProto, helper
 
-from inkbridge.errors import ConfigError, DataError
+from inkbridge.errors import ConfigError, DataError, first_line
 
 Floats = npt.NDArray[np.float32]
 
@@ -88,8 +88,7 @@ def _loaded(path: Path) -> onnx.ModelProto:
         model = onnx.load(path, load_external_data=False)
         onnx.checker.check_model(model)
     except Exception as error:  # protobuf and onnx raise many kinds
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise DataError(f"{path} cannot be read as ONNX ({said}).") from None
+        raise DataError(f"{path} cannot be read as ONNX ({first_line(error)}).") from None
     if any(entry.data_location == TensorProto.EXTERNAL for entry in model.graph.initializer):
         raise DataError(f"{path} keeps its weights in other files; save it as one file.")
     weights = {entry.name for entry in model.graph.initializer}
@@ -133,7 +132,7 @@ def _session(model: onnx.ModelProto, path: Path) -> Any:
             model.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # ONNX Runtime's have no common base but Exception
-        raise DataError(f"{path} cannot be loaded ({str(error).splitlines()[0]}).") from None
+        raise DataError(f"{path} cannot be loaded ({first_line(error)}).") from None
 
 
 def _multiple(run: Callable[[Floats], Floats], path: Path) -> int:
@@ -146,7 +145,7 @@ def _multiple(run: Callable[[Floats], Floats], path: Path) -> int:
             if run(np.zeros((1, 3, height, width), np.float32)).shape == (1, 3, height, width):
                 return multiple
         except Exception as error:
-            failure = str(error).splitlines()[0]
+            failure = first_line(error)
     raise DataError(f"{path} does not take pictures of different sizes ({failure}).")
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from inkbridge import __version__
-from inkbridge.errors import ConfigError, DataError, TrainingError
+from inkbridge.errors import ConfigError, DataError, TrainingError, first_line
 from inkbridge.exchange.foreign import foreign_network
 from inkbridge.exchange.formats import MAX_DIFFERENCE, Floats, channels_first, keras_run, prepare_keras, quiet
 from inkbridge.exchange.from_onnx import probe
@@ -156,8 +156,10 @@ def _from_torch(path: Path, pixels: str | None) -> Found:
         # Nothing but tensors is unpickled, so that nothing that came along is executed.
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # zip, pickle and torch raise many kinds on broken and hostile files
-        said = "it holds more than weights" if isinstance(error, pickle.UnpicklingError) else str(error)
-        raise DataError(f"{path} cannot be read as weights of PyTorch ({said.splitlines()[0]}).") from None
+        said = (
+            "it holds more than weights" if isinstance(error, pickle.UnpicklingError) else first_line(error)
+        )
+        raise DataError(f"{path} cannot be read as weights of PyTorch ({said}).") from None
     if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
         state = state["state_dict"]
     if not isinstance(state, dict) or not all(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from inkbridge.catalogue import find_pack
-from inkbridge.errors import ConfigError, DataError, MissingExtraError, PackError
+from inkbridge.errors import ConfigError, DataError, MissingExtraError, PackError, first_line
 from inkbridge.hub.collection import HUB
 from inkbridge.hub.download import sha256_of
 from inkbridge.hub.index import NAME, PLAIN, Index, IndexEntry, read_index, write_index
@@ -81,8 +81,7 @@ def upload(folder: Path, place: str) -> str:
         api.create_repo(repository, exist_ok=True)
         done = api.upload_folder(repo_id=repository, folder_path=folder, commit_message="Style packs")
     except Exception as error:  # the library's exceptions have no common base but Exception
-        said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise DataError(f"{place} does not take them ({said}).") from None
+        raise DataError(f"{place} does not take them ({first_line(error)}).") from None
     return str(done)
 
 

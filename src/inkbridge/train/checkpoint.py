@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from inkbridge.errors import TrainingError
+from inkbridge.errors import TrainingError, first_line
 from inkbridge.images import write_atomically
 from inkbridge.train.recipe import Recipe
 
@@ -79,7 +79,7 @@ def restore_state(state: dict[str, Any], recipe: Recipe, path: Path) -> Progress
             optimizer.load_state_dict(state["optimizers"][name])
     except (KeyError, RuntimeError, ValueError) as error:
         raise TrainingError(
-            f"{path} does not fit the settings of its run ({str(error).splitlines()[0]}). "
+            f"{path} does not fit the settings of its run ({first_line(error)}). "
             "Start in a new folder."
         ) from None
     progress = Progress(**state["progress"])
@@ -97,5 +97,5 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             f"'{path.parent}' holds no checkpoint yet. Train there first: inkbridge train --out {path.parent}"
         ) from None
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-        raise TrainingError(f"{path} is damaged: {str(error).splitlines()[0]}") from None
+        raise TrainingError(f"{path} is damaged: {first_line(error)}") from None
     return state
