@@ -128,4 +128,5 @@ def _export_pack(source: str, to: str, out: Path, style: list[str]) -> None:
         f"{out}: {size / 1e6:.1f} MB, {' and '.join(styles) or pack.default_style}, "
         f"within {difference:.1e} of the pack. How to load it: docs/keras.md"
     )
-    print(f"Licence: {pack.license.strip().splitlines()[0] if pack.license.strip() else 'the pack names none'}")
+    licence = pack.license.strip() or "the pack names none"
+    print(f"Licence: {licence.splitlines()[0]}")

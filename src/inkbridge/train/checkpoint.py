@@ -79,8 +79,7 @@ def restore_state(state: dict[str, Any], recipe: Recipe, path: Path) -> Progress
             optimizer.load_state_dict(state["optimizers"][name])
     except (KeyError, RuntimeError, ValueError) as error:
         raise TrainingError(
-            f"{path} does not fit the settings of its run ({first_line(error)}). "
-            "Start in a new folder."
+            f"{path} does not fit the settings of its run ({first_line(error)}). Start in a new folder."
         ) from None
     progress = Progress(**state["progress"])
     recipe.lr_factor = progress.lr_factor
