@@ -10,9 +10,11 @@ import pytest
 import torch
 
 from conftest import run_inkbridge
+from exchange.test_import import answer, network, noise
 from inkbridge.errors import ConfigError, PackError, TrainingError
 from inkbridge.exchange import formats
 from inkbridge.exchange.formats import export_pack
+from inkbridge.exchange.imports import import_file
 from inkbridge.exchange.standalone import painted_by_pack
 from inkbridge.pack import load
 
@@ -85,6 +87,22 @@ def test_a_fusion_of_styles_is_folded_and_so_is_what_was_folded_before(tmp_path,
     assert np.abs(by_onnx(tmp_path / "fused.onnx", image) - expected).max() < 1e-4
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation")  # of Keras and NumPy
+@pytest.mark.parametrize(
+    "name", ["resnet6-dropout", "resnet6-batch", "cut", "unet128-batch", "fast-neural-style"]
+)
+@pytest.mark.parametrize("to", ["keras", "onnx"])
+def test_what_came_from_another_toolkit_goes_on_to_a_third(tmp_path, name, to):
+    found = network(name)
+    torch.save(found.state_dict(), tmp_path / "g.pth")
+    import_file(tmp_path / "g.pth", "other", tmp_path / "g.stylepack")
+    pack = load(tmp_path / "g.stylepack")
+    ending, read = READERS[to]
+    export_pack(pack.file, "pack", pack.code(), to, tmp_path / f"out{ending}")
+    image = noise(128, 256)
+    assert np.abs(read(tmp_path / f"out{ending}", image.numpy()) - answer(found, image).numpy()).max() < 1e-4
+
+
 def test_the_bundled_pack_goes_to_keras_with_its_grain(tmp_path):
     pack = load("ukiyo-e")
     assert export_pack(pack.file, "ukiyo-e", pack.code(), "keras", tmp_path / "a.keras") < 1e-5
@@ -107,7 +125,7 @@ def test_what_differs_from_the_pack_is_not_written(tmp_path, tiny_packs, monkeyp
         (["modulated", "--to", "savedmodel", "-o", "full"], "is a folder with something in it"),
         (["modulated", "--to", "savedmodel", "-o", "full/file"], "is a file"),
         (["modulated", "--to", "onnx", "--style", "three", "-o", "a.onnx"], "has no style 'three'"),
-        (["stub", "--to", "onnx", "-o", "a.onnx"], "none of Inkbridge's own networks"),
+        (["stub", "--to", "onnx", "-o", "a.onnx"], "none of the networks that go to other frameworks"),
         (["repair", "--to", "onnx", "-o", "a.onnx"], "no style but a repair pack"),
         (["modulated", "-o", "a.onnx"], "is a pack already"),
         (["run", "--style", "one", "-o", "a.stylepack"], "--style goes with --to"),

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from conftest import run_inkbridge
+from exchange.test_import import answer, network, noise
 from inkbridge.exchange.standalone import painted_by_pack
 from inkbridge.pack import load
 
@@ -76,6 +78,18 @@ def test_a_pack_paints_the_same_there(tmp_path, tiny_packs, to, kind):
         for painted, wanted in zip(in_its_framework(out, to, images, backend), expected, strict=True):
             assert painted.shape == wanted.shape
             assert np.abs(painted - wanted).max() < 1e-4
+
+
+def test_a_checkpoint_of_cut_becomes_a_file_of_litert(tmp_path):
+    found, image = network("cut"), noise(64, 128)
+    torch.save(found.state_dict(), tmp_path / "g.pth")
+    pack, out = tmp_path / "g.stylepack", tmp_path / "g.tflite"
+    assert run_inkbridge("import", tmp_path / "g.pth", "--as", "g", "-o", pack).returncode == 0
+    done = run_inkbridge("export", pack, "--to", "tflite", "-o", out)
+    assert done.returncode == 0, done.stderr
+    images = [image.numpy()] * 2
+    painted = in_its_framework(out, "tflite", images, "tensorflow")[0]
+    assert np.abs(painted - answer(found, image).numpy()).max() < 1e-4
 
 
 def test_what_keras_learned_comes_back(tmp_path, toy_folders):

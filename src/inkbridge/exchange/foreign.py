@@ -28,13 +28,14 @@ class Foreign(Published):
         """`radius`: how far its convolutions look. It takes pixels from -1 to 1; where `most` is not 1, from
         0 to `most`."""
         super().__init__(1)
-        self.network, self.multiple, self._radius, self._most = network, multiple, radius, most
+        self.network, self.multiple, self.most = network, multiple, most
+        self._radius = radius
 
     def forward(self, image: Tensor, style: Tensor | None = None, grain: Tensor | None = None) -> Tensor:
-        if self._most == 1.0:
+        if self.most == 1.0:
             result: Tensor = self.network(image)
             return result
-        half = self._most / 2
+        half = self.most / 2
         return torch.clamp(self.network((image + 1.0) * half) / half - 1.0, -1.0, 1.0)
 
     def receptive_radius(self) -> int:
@@ -94,12 +95,12 @@ class MirroredConv(nn.Module):
         super().__init__()
         outputs, inputs, size, _ = weight.shape
         self.conv2d = nn.Conv2d(inputs, outputs, size, stride)
-        self._padding, self._double = size // 2, double
+        self.padding, self.doubles = size // 2, double
 
     def forward(self, x: Tensor) -> Tensor:
-        if self._double:
+        if self.doubles:
             x = F.interpolate(x, scale_factor=2.0, mode="nearest")
-        result: Tensor = self.conv2d(F.pad(x, (self._padding,) * 4, mode="reflect"))
+        result: Tensor = self.conv2d(F.pad(x, (self.padding,) * 4, mode="reflect"))
         return result
 
 

@@ -17,7 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from inkbridge.engine import Engine
-from inkbridge.errors import PackError
+from inkbridge.errors import DataError, PackError
+from inkbridge.exchange.foreign import Foreign, foreign_network
 from inkbridge.look import Code
 from inkbridge.pack_format import PackFile
 from inkbridge.tiling import grain
@@ -28,7 +29,7 @@ from inkbridge.train.networks.instance_norm import InstanceNorm
 from inkbridge.train.networks.published import ResNet, UNet
 
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
-OneStyle = Folded | ResNet | UNet
+OneStyle = Folded | ResNet | UNet | Foreign
 """Generators of one style."""
 
 
@@ -99,13 +100,18 @@ def network_of(file: PackFile, name: str, code: Code) -> OneStyle:
     if "up1.affine.weight" in weights:
         return fold(generator_of(file, name), torch.from_numpy(code))
     try:
+        if any(key.startswith("network.") for key in weights):
+            state = {key.removeprefix("network."): value for key, value in weights.items()}
+            return foreign_network(state, name)[0]
         network = network_with(
             {key.removesuffix(".weight"): len(value) for key, value in weights.items() if value.ndim == 4}
         )
         found = {key: weights[key] for key in network.state_dict() if key != "styles"}
         network.load_state_dict(found | {"styles": network.styles})
-    except (KeyError, IndexError, RuntimeError):
-        raise PackError(f"{name}: its generator is none of Inkbridge's own networks.") from None
+    except (DataError, KeyError, IndexError, RuntimeError):
+        raise PackError(
+            f"{name}: its generator is none of the networks that go to other frameworks (docs/keras.md)."
+        ) from None
     return exportable(network)
 
 
