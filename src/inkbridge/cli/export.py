@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def export(
-    source: str,
+    source: Path,
     /,
     *,
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
@@ -70,10 +70,8 @@ def export(
         return
     if style:
         raise ConfigError("--style goes with --to; the styles of a run were named when it was started.")
-    if source.endswith(".stylepack"):
+    if source.suffix == ".stylepack":
         raise ConfigError(f"{source} is a pack already. For other frameworks say --to keras, onnx, ...")
-    run = Path(source)
-
     from inkbridge.metrics.distribution import StyleDistance
     from inkbridge.metrics.quality import QualityMeter
     from inkbridge.train.export import export_run
@@ -84,7 +82,7 @@ def export(
     said: list[str] = []
     with bar("exporting") as advance:
         info = export_run(
-            run,
+            source,
             out,
             name=name,
             title=title,
@@ -114,7 +112,7 @@ def export(
     )
 
 
-def _export_pack(source: str, to: str, out: Path, style: list[str]) -> None:
+def _export_pack(source: Path, to: str, out: Path, style: list[str]) -> None:
     from inkbridge.exchange.formats import export_pack
     from inkbridge.look import weighted_name
     from inkbridge.pack import load
