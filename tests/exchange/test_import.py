@@ -142,7 +142,9 @@ def test_an_imported_pack_is_used_by_its_name_and_keeps_where_it_came_from(tmp_p
     assert done.returncode == 0, done.stderr
     out = tmp_path / "out.png"
     photo = "samples/photos/beach.jpg"
-    assert run_inkbridge("apply", photo, "--style", "zebra", "-o", out).returncode == 0
+    done = run_inkbridge("apply", photo, "--style", "zebra", "-o", out)
+    assert done.returncode == 0, done.stderr
+    assert "tiles" not in done.stdout
     assert out.exists()
     pack = load("zebra")
     assert pack.license == "MIT, by a friend"
