@@ -212,7 +212,7 @@ def onnx_file(path, num_inputs=1, shape=(1, 3, "h", "w"), operation="Tanh", exte
     output = onnx.helper.make_tensor_value_info("out", 1, list(shape))
     weights = [onnx.helper.make_tensor("w", 1, [1], [1.0])]
     nodes = [
-        onnx.helper.make_node(operation, names, ["middle"]),
+        onnx.helper.make_node(operation, names, ["middle"], name=f"{operation}_layer"),
         onnx.helper.make_node("Mul", ["middle", "w"], ["out"]),
     ]
     if external:
@@ -299,6 +299,15 @@ def test_what_cannot_be_imported_is_said_in_one_sentence(tmp_path, own_pack_fold
     assert said in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert list(own_pack_folder.glob("*.stylepack")) == []
+
+
+def test_an_onnx_file_with_names_that_are_no_text_is_refused(tmp_path):
+    onnx_file(tmp_path / "a.onnx")
+    data = (tmp_path / "a.onnx").read_bytes()
+    assert data.count(b"Tanh_layer") == 1
+    (tmp_path / "a.onnx").write_bytes(data.replace(b"Tanh_layer", b"Tanh_\xff\xfeyer"))
+    with pytest.raises(DataError, match="cannot be read as ONNX"):
+        import_file(tmp_path / "a.onnx", "bad", tmp_path / "bad.stylepack", pixels="-1..1")
 
 
 def test_a_name_is_checked_before_the_file_is_read(tmp_path):

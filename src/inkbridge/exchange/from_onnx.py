@@ -87,6 +87,8 @@ def _loaded(path: Path) -> onnx.ModelProto:
         # What lies outside the file is not looked for.
         model = onnx.load(path, load_external_data=False)
         onnx.checker.check_model(model)
+        # Its own names may be ours.
+        model = onnx.compose.add_prefix(model, "inner.")
     except Exception as error:  # protobuf and onnx raise many kinds
         raise DataError(f"{path} cannot be read as ONNX ({first_line(error)}).") from None
     if any(entry.data_location == TensorProto.EXTERNAL for entry in model.graph.initializer):
@@ -197,8 +199,8 @@ def _reach(run: Callable[[Floats], Floats], multiple: int) -> tuple[int, bool]:
 
 def _wrapped(model: onnx.ModelProto, first: bool, least: float, most: float) -> bytes:
     """The same between `image` and `result`, in [-1, 1] and channels first."""
-    # Its own names may be ours.
-    wrapped = onnx.compose.add_prefix(model, "inner.")
+    wrapped = onnx.ModelProto()
+    wrapped.CopyFrom(model)
     graph = wrapped.graph
     weights = {entry.name for entry in graph.initializer}
     (given,) = (entry for entry in graph.input if entry.name not in weights)
