@@ -201,11 +201,15 @@ def _parse_info(path: Path, data: bytes) -> PackInfo:
     try:
         info = pydantic.TypeAdapter(PackInfo).validate_python(values)
     except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise PackError(f"{path}: in its pack.json, {place}: {first['msg'].lower()}.") from None
+        raise PackError(f"{path}: in its pack.json, {first_problem(error)}.") from None
     _check_info(path, info)
     return info
+
+
+def first_problem(error: pydantic.ValidationError) -> str:
+    """Where values are not what they should be, and why, to be put into a sentence."""
+    first = error.errors()[0]
+    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg'].lower()}"
 
 
 def _check_info(path: Path, info: PackInfo) -> None:

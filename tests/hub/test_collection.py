@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import http.server
 import json
 import os
 import random
@@ -16,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from conftest import pack_file, run_inkbridge
+from hub.local_server import LocalServer
 from inkbridge import load
 from inkbridge.errors import ConfigError, DataError, InkbridgeError, PackError
 from inkbridge.hub import download
@@ -46,7 +46,7 @@ def repository(tmp_path):
     return folder
 
 
-class Server:
+class Server(LocalServer):
     """Serves a folder and misbehaves as it is told: `cuts` are the bytes after which answers end, in turn."""
 
     def __init__(self, folder: Path) -> None:
@@ -54,24 +54,11 @@ class Server:
         self.asked: list[tuple[str, str | None, str | None]] = []
         self.ranges, self.failures, self.redirect, self.delay = True, 0, "", 0.0
         self.length: int | str | None = None
-        outer = self
+        self._folder = folder
+        super().__init__()
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                outer.answer(self, folder)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self._http.serve_forever, daemon=True).start()
-        self.address = f"http://127.0.0.1:{self._http.server_port}"
-
-    def close(self) -> None:
-        self._http.shutdown()
-        self._http.server_close()
-
-    def answer(self, request, folder: Path) -> None:
+    def answer(self, request) -> None:
+        folder = self._folder
         asked = request.headers.get("Range")
         self.asked.append((request.path, asked, request.headers.get("Authorization")))
         name = request.path.rsplit("/", 1)[-1]
@@ -318,6 +305,7 @@ ENTRY = {
         (b"", "not JSON"),
         (b"\xff\xfe", "not JSON"),
         (b"[]", "does not say its format"),
+        (b"[" * 100_000, "not JSON"),
         (b'{"format": 9}', "newer than"),
         (json.dumps({"format": 1, "packs": [{}]}).encode(), "packs.0"),
         (json.dumps({"format": 1, "packs": [ENTRY | {"name": "../../x"}]}).encode(), "has a name"),

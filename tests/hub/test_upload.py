@@ -1,19 +1,18 @@
 """Packs uploaded to a model hub by its own library; a server of this machine stands for the hub."""
 
 import base64
-import http.server
 import json
 import os
-import threading
 
 import pytest
 
 from conftest import run_inkbridge
+from hub.local_server import LocalServer
 
 pytest.importorskip("huggingface_hub")
 
 
-class Hub:
+class Hub(LocalServer):
     """What of a hub's interface an upload needs: a repository is made, files are announced and committed."""
 
     def __init__(self) -> None:
@@ -21,30 +20,18 @@ class Hub:
         self.tokens: set[str | None] = set()
         self.files: dict[str, bytes] = {}
         self.refusal = 0
-        outer = self
+        super().__init__()
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                outer.tokens.add(self.headers.get("Authorization"))
-                answer = outer.answer(self.path, body)
-                self.send_response(outer.refusal or 200)
-                self.send_header("Content-Type", "application/json")
-                self.end_headers()
-                self.wfile.write(json.dumps(answer).encode())
+    def answer(self, request) -> None:
+        body = request.rfile.read(int(request.headers.get("Content-Length", 0)))
+        self.tokens.add(request.headers.get("Authorization"))
+        said = self.said(request.path, body)
+        request.send_response(self.refusal or 200)
+        request.send_header("Content-Type", "application/json")
+        request.end_headers()
+        request.wfile.write(json.dumps(said).encode())
 
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self._http.serve_forever, daemon=True).start()
-        self.address = f"http://127.0.0.1:{self._http.server_port}"
-
-    def close(self) -> None:
-        self._http.shutdown()
-        self._http.server_close()
-
-    def answer(self, path: str, body: bytes) -> object:
+    def said(self, path: str, body: bytes) -> object:
         self.asked.append(path)
         if path.endswith("/create"):
             return {"url": f"{self.address}/someone/packs"}

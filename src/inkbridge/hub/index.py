@@ -13,7 +13,7 @@ import pydantic
 
 from inkbridge.errors import PackError
 from inkbridge.images import write_atomically
-from inkbridge.pack_format import MAX_BYTES
+from inkbridge.pack_format import MAX_BYTES, first_problem
 
 FORMAT = 1
 NAME = "index.json"
@@ -55,7 +55,7 @@ def read_index(data: bytes, place: str) -> Index:
     """An index from its bytes; PackError, naming `place`, for one that is broken, hostile or too new."""
     try:
         found = json.loads(data)
-    except ValueError as error:  # also of wrong UTF-8
+    except (ValueError, RecursionError) as error:  # also of wrong UTF-8
         raise PackError(f"{place} is no list of packs (it is not JSON: {error}).") from None
     if not isinstance(found, dict) or not isinstance(found.get("format"), int):
         raise PackError(f"{place} is no list of packs (it does not say its format).")
@@ -66,9 +66,7 @@ def read_index(data: bytes, place: str) -> Index:
     try:
         index = pydantic.TypeAdapter(Index).validate_python(found)
     except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise PackError(f"{place} is no list of packs ({where}: {first['msg']}).") from None
+        raise PackError(f"{place} is no list of packs ({first_problem(error)}).") from None
     for entry in index.packs:
         _check(entry, place)
     names = [entry.name for entry in index.packs]
