@@ -370,9 +370,10 @@ def test_what_cannot_be_done_is_said_in_one_sentence(tmp_path, repository, own_p
     assert (repository / "ink.stylepack").exists()
 
 
-def test_the_hub_is_reached_through_its_own_library(server, own_pack_folder):
+def test_the_hub_is_reached_through_its_own_library(server, own_pack_folder, tmp_path):
     """Its library says where a file is; the server stands for the hub."""
     environment = os.environ | {"HF_ENDPOINT": server.address, "HF_TOKEN": "hf_secret"}
+    environment |= {"HF_HOME": str(tmp_path / "home")}
     done = run_inkbridge("styles", "pull", "ink", "--from", "hf://someone/packs@v2", env=environment)
     assert done.returncode == 0, done.stderr
     assert [path for path, _, _ in server.asked] == [

@@ -23,6 +23,8 @@ class Hub(LocalServer):
         super().__init__()
 
     def answer(self, request) -> None:
+        if request.command == "GET":  # the library looks after itself, once a day and without a token
+            return request.send_error(404)
         body = request.rfile.read(int(request.headers.get("Content-Length", 0)))
         self.tokens.add(request.headers.get("Authorization"))
         said = self.said(request.path, body)
@@ -30,6 +32,7 @@ class Hub(LocalServer):
         request.send_header("Content-Type", "application/json")
         request.end_headers()
         request.wfile.write(json.dumps(said).encode())
+        return None
 
     def said(self, path: str, body: bytes) -> object:
         self.asked.append(path)
@@ -59,13 +62,14 @@ def hub():
     found.close()
 
 
-def push(hub):
-    environment = os.environ | {"HF_ENDPOINT": hub.address, "HF_TOKEN": "hf_secret"}
+def push(hub, home):
+    """`home` is where the library keeps what it keeps."""
+    environment = os.environ | {"HF_ENDPOINT": hub.address, "HF_TOKEN": "hf_secret", "HF_HOME": str(home)}
     return run_inkbridge("styles", "push", "ukiyo-e", "--to", "hf://someone/packs", env=environment)
 
 
 def test_packs_are_uploaded_with_list_card_and_preview(hub, tmp_path):
-    done = push(hub)
+    done = push(hub, tmp_path / "home")
     assert done.returncode == 0, done.stderr
     assert set(hub.files) == {"README.md", "index.json", "ukiyo-e.jpg", "ukiyo-e.stylepack"}
     assert hub.tokens == {"Bearer hf_secret"}
@@ -77,9 +81,9 @@ def test_packs_are_uploaded_with_list_card_and_preview(hub, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-def test_a_hub_that_refuses_is_quoted(hub):
+def test_a_hub_that_refuses_is_quoted(hub, tmp_path):
     hub.refusal = 403
-    done = push(hub)
+    done = push(hub, tmp_path)
     assert done.returncode == 1
     assert "hf://someone/packs does not take them" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
