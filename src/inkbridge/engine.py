@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,10 +18,23 @@ Floats = npt.NDArray[np.float32]
 
 THUMBNAIL = 64
 """Side of what the tone network of a repair pack looks at."""
-SURE = 0.8
-"""A picture's colours are put right where it says that they are amiss by more than this chance,"""
-FAINT = 10.0
-"""and where they change by more than this, as a root mean square of its thumbnail, of 255."""
+
+
+@dataclass(frozen=True)
+class Sureness:
+    """What it takes to put a picture's colours right."""
+
+    sure: float
+    """The tone network says that they are amiss by more than this chance,"""
+    faint: float
+    """and they change by more than this, as a root mean square of its thumbnail, of 255."""
+
+
+WORN = Sureness(0.6, 14.0)
+"""For pictures that were mended otherwise: what hurts one hurts its colours too, and a little is lost where
+they were sound."""
+SOUND = Sureness(0.95, 18.0)
+"""For pictures that needed nothing else."""
 
 
 def usable_cores() -> int:

@@ -218,6 +218,15 @@ def test_what_is_hidden_is_missed_by_cross_entropy_and_dice():
     assert losses.missed(torch.full_like(few, -sure), few).item() > 0.9
 
 
+def test_root_mean_square_is_the_mean_of_each_pictures():
+    difference = torch.zeros(2, 3, 4, 4)
+    difference[0] = 0.5
+    difference[1, :, :2] = -1.0
+    expected = (0.5 + 0.5**0.5) / 2
+    assert losses.root_mean_square(difference, floor=0.0).item() == pytest.approx(expected, abs=1e-6)
+    assert losses.root_mean_square(torch.zeros(1, 3, 4, 4)).item() == pytest.approx(0.01)
+
+
 def test_decibels_weigh_every_picture_alike():
     wanted = torch.zeros(2, 3, 8, 8)
     result = wanted + torch.tensor([0.02, 0.2]).view(2, 1, 1, 1)  # 40 and 20 dB on a range of 2

@@ -10,14 +10,26 @@ from PIL import Image, ImageFilter
 import inkbridge
 from conftest import made_picture, run_inkbridge
 from inkbridge.damage import damage
+from inkbridge.engine import SOUND, WORN, Sureness
 from inkbridge.errors import ConfigError, DataError, PackError
 from inkbridge.filling import filled
 from inkbridge.pack_format import read_pack, write_pack
 from inkbridge.train.budget import Budget
+from inkbridge.train.colours import SQUEEZED, squeezed
 from inkbridge.train.config import load_config
 from inkbridge.train.export import export_run
+from inkbridge.train.from_pack import network_weights
 from inkbridge.train.loop import train
-from inkbridge.train.networks.repairer import BINS, KNOTS, TONE, ToneNet, histograms, thumbnail, toned
+from inkbridge.train.networks.repairer import (
+    BINS,
+    KNOTS,
+    TONE,
+    ToneNet,
+    ToneNets,
+    histograms,
+    thumbnail,
+    toned,
+)
 from inkbridge.train.onnx_file import to_file
 from inkbridge.train.samples import square
 from inkbridge.uses.repair import repairing
@@ -170,7 +182,8 @@ def test_beautify_needs_a_reason(pack, monkeypatch):
     stretched = np.clip((sound - low) * 255 / (high - low), 0, 255).astype(np.uint8)
     with monkeypatch.context() as never:
         never.setattr(repairing, "LEAST", 255.0)
-        never.setattr(repairing, "SURE", 1.0)
+        for needed in ("WORN", "SOUND"):
+            never.setattr(repairing, needed, Sureness(1.0, 0.0))
         better = pack.beautify_picture(inkbridge.images.Picture(stretched))
     assert better.done == ()
     assert np.array_equal(better.picture.rgb, stretched)
@@ -218,6 +231,83 @@ def test_another_training_goes_on_from_the_pack(trained, pack, tmp_path):
             load_config(None, [*SETTINGS, start, "generator.body=48"]),
             Budget(images=8),
         )
+
+
+def test_colours_are_learned_alone_and_the_repairer_stays(trained, pack, tmp_path):
+    """From a pack of an earlier version, with one network for colours that knows little."""
+    file = read_pack(trained / "mend.stylepack")
+    torch.manual_seed(5)
+    file.tone = to_file(
+        ToneNet().eval(),
+        (torch.rand(1, 3, 64, 64),),
+        ["thumbnail"],
+        ["light", "tone"],
+        {"thumbnail": {0: "n"}},
+    )
+    write_pack(tmp_path / "old.stylepack", file)
+    start = f"start_from={tmp_path / 'old.stylepack'}"
+    config = load_config(None, [*SETTINGS, start, "learn=colours", "batch=16", "tone_networks=2"])
+    assert train(trained / "sound", trained / "sound", tmp_path / "run", config, Budget(images=6400))
+    new = tmp_path / "new.stylepack"
+    export_run(tmp_path / "run", new)
+    weights, before = (network_weights(side.generator) for side in (read_pack(new), file))
+    assert all(torch.equal(weights[key], before[key]) for key in before)
+    assert len(read_pack(new).tone) > 1.5 * len(read_pack(trained / "mend.stylepack").tone) / 3
+    ours, old = load_repair_pack(new), load_repair_pack(tmp_path / "old.stylepack")
+    off = np.zeros(3)
+    for seed in range(100, 108):
+        sound = smooth(seed)
+        hurt = damage(sound, {"yellowed": 0.8}, seed, unit=1.0).rgb
+        assert np.array_equal(ours.repair(hurt, colour=False), pack.repair(hurt, colour=False))
+        off += [error(result, sound) for result in (ours.repair(hurt), old.repair(hurt), hurt)]
+    assert off[0] < 0.7 * off[1]
+    assert off[1] > 0.9 * off[2]
+    with pytest.raises(ConfigError, match="a discriminator teaches the repairer"):
+        load_config(None, [*SETTINGS, start, "learn=colours", "losses.adversarial_weight=1"])
+
+
+def test_several_networks_answer_with_their_mean():
+    tones = ToneNets(3)
+    for i, member in enumerate(tones.members):
+        torch.nn.init.constant_(member.to_tone.bias, float(i))
+        torch.nn.init.constant_(member.to_map.bias, 2.0 * i)
+    light, tone = tones(torch.rand(2, 3, 64, 64))
+    assert torch.allclose(tone, torch.ones(2, TONE))
+    assert torch.allclose(light, torch.full((2, 3, 8, 8), 2.0))
+
+
+@pytest.mark.parametrize(
+    ("chance", "change", "worn", "sound"),
+    [(0.8, 22, True, False), (0.97, 16, True, False), (0.97, 22, True, True), (0.5, 22, False, False)],
+)
+def test_colours_of_a_picture_that_needed_mending_are_changed_sooner(
+    pack, monkeypatch, chance, change, worn, sound
+):
+    assert (WORN.sure, WORN.faint, SOUND.sure, SOUND.faint) == (0.6, 14.0, 0.95, 18.0)
+    answer = np.zeros((1, TONE), np.float32)
+    answer[0, [3, 7, 11]] = change / 255  # added to red, green and blue
+    answer[0, -1] = np.log(chance / (1 - chance))
+    monkeypatch.setattr(pack._engine, "tone", lambda small: (np.zeros((1, 3, 8, 8), np.float32), answer))
+    grey = np.full((64, 64, 3), 100, np.uint8)
+    for mended, changes in ((grey, sound), (grey + np.uint8(4), worn)):
+        monkeypatch.setattr(pack, "_mended", lambda *_, mended=mended: (mended, np.zeros((64, 64), np.uint8)))
+        result = pack.repair(grey)
+        assert np.array_equal(result, mended + np.uint8(change if changes else 0))
+
+
+def test_thumbnails_to_learn_from_are_squeezed_as_whole_pictures_are():
+    """Stripes as wide as high: in a thumbnail they lie as far apart as its proportions say."""
+    ramp = torch.linspace(-1, 1, 128)
+    content = torch.stack([ramp.view(1, -1).expand(128, -1), ramp.view(-1, 1).expand(-1, 128)])
+    content = torch.cat([content, content[:1]]).expand(40, 3, 128, 128)
+    small = squeezed(content, torch.Generator().manual_seed(0))
+    wide = (small[:, 0, 0, -1] - small[:, 0, 0, 0]) / 2
+    high = (small[:, 1, -1, 0] - small[:, 1, 0, 0]) / 2
+    assert torch.maximum(wide, high).min() > 0.95
+    ratio = (wide / high).log()
+    assert ratio.min() < -0.5
+    assert ratio.max() > 0.5
+    assert ratio.abs().max() < SQUEEZED + 0.05
 
 
 def test_a_repair_pack_is_not_among_the_styles(trained, tmp_path, monkeypatch):
@@ -298,7 +388,7 @@ def test_colours_at_any_size_are_those_of_training():
 
 def test_a_new_tone_network_leaves_colours_as_they_are():
     image = torch.rand(2, 3, 64, 64) * 2 - 1
-    assert torch.allclose(toned(image, *ToneNet()(image)), image, atol=1e-6)
+    assert torch.allclose(toned(image, *ToneNets(2)(image)), image, atol=1e-6)
 
 
 def test_curves_are_what_they_say():
@@ -387,6 +477,9 @@ def test_samples_show_damaged_repaired_and_sound(trained, pack):
         ("strengths=[0.2, 1.5]", "at most 1, smaller first"),
         ("unit=[2.0, 1.0]", "two numbers above 0, smaller first"),
         ("generator.kind=modulated", "only repairer finds what is hidden"),
+        ("learn=colors", "learn = 'colors' cannot be used: input should be 'both' or 'colours'"),
+        ("learn=colours", "'colours' cannot be used without start_from"),
+        ("tone_networks=0", "tone_networks = 0 cannot be used: it must be at least 1"),
     ],
 )
 def test_settings_that_cannot_be_used_are_one_sentence(setting, message):

@@ -226,6 +226,7 @@ def _check_values(config: TrainConfig, origin: str) -> None:
     require(side >= 16 and side % 16 == 0, "discriminator.side", side, "a multiple of 16")
     if isinstance(model, RepairConfig):
         require(bool(model.kinds), "kinds", list(model.kinds), "one kind of damage at least")
+        require(model.tone_networks >= 1, "tone_networks", model.tone_networks, "at least 1")
         for name, (low, high), most in (("strengths", model.strengths, 1.0), ("unit", model.unit, math.inf)):
             good = 0 < low <= high <= most
             limit = ", at most 1" if most == 1.0 else ""
@@ -270,6 +271,8 @@ def _check_together(config: TrainConfig, origin: str) -> None:
             f"discriminator.num_scales = {model.discriminator.num_scales} cannot be used with data.crop = "
             f"{config.data.crop}: at most {most}. ({origin})"
         )
+    if isinstance(model, RepairConfig) and model.learn == "colours":
+        _check_colours(config, origin)
     if config.recipe == "repair" and model.generator.kind != "repairer":
         raise ConfigError(
             f"generator.kind = {model.generator.kind!r} cannot be used with recipe repair: only repairer "
@@ -296,6 +299,19 @@ def _check_together(config: TrainConfig, origin: str) -> None:
             "losses.adversarial = 'wasserstein' cannot be used alone: its discriminator must not grow steep. "
             "Set losses.penalty = 'wasserstein', losses.penalty_weight = 10 and losses.penalty_every = 1, or "
             f"discriminator.spectral_norm = true. ({origin})"
+        )
+
+
+def _check_colours(config: TrainConfig, origin: str) -> None:
+    if not config.start_from:
+        raise ConfigError(
+            "learn = 'colours' cannot be used without start_from (--from): the repairer stays as it is, so "
+            f"it must come from a pack. ({origin})"
+        )
+    if config.model.losses.adversarial_weight:
+        raise ConfigError(
+            "learn = 'colours' cannot be used with losses.adversarial_weight: a discriminator teaches the "
+            f"repairer, which stays as it is. Leave one of them out. ({origin})"
         )
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from inkbridge.engine import THUMBNAIL, RepairEngine
 from inkbridge.errors import TrainingError
-from inkbridge.train.networks.repairer import Repairer, ToneNet
+from inkbridge.train.networks.repairer import Repairer, ToneNets, tone_nets
 from inkbridge.train.onnx_file import MAX_DIFFERENCE, rounded, to_file, with_half_weights
 
 
@@ -27,12 +27,10 @@ class _Exported(nn.Module):
 
 
 def repair_networks(repairer: Repairer, state: dict[str, Any], name: str) -> tuple[bytes, bytes, float]:
-    """The repairer (image, mask, filling -> result, hidden) and the tone network (thumbnail -> light, tone)
+    """The repairer (image, mask, filling -> result, hidden) and the tone networks (thumbnail -> light, tone)
     as ONNX with half of the precision, and their largest difference from PyTorch networks of the same at two
     sizes; TrainingError when it is above MAX_DIFFERENCE."""
-    tone = ToneNet()
-    tone.load_state_dict(state["modules"]["tone_ema"])
-    tone, repairer = rounded(tone.eval()), rounded(repairer)
+    tone, repairer = rounded(tone_nets(state["modules"]["tone_ema"]).eval()), rounded(repairer)
     mending = _Exported(repairer.frozen())
     wide = {0: "batch", 2: "height", 3: "width"}
     models = (
@@ -55,7 +53,7 @@ def repair_networks(repairer: Repairer, state: dict[str, Any], name: str) -> tup
     return mending_model, tone_model, compare_repair(mending_model, tone_model, repairer, tone, name)
 
 
-def compare_repair(model: bytes, tone_model: bytes, repairer: Repairer, tone: ToneNet, name: str) -> float:
+def compare_repair(model: bytes, tone_model: bytes, repairer: Repairer, tone: ToneNets, name: str) -> float:
     """Largest difference of both networks as ONNX from PyTorch, at two sizes; TrainingError when it is above
     MAX_DIFFERENCE."""
     engine, mending = RepairEngine(model, tone_model, name, repairer.multiple), _Exported(repairer.frozen())

@@ -20,7 +20,7 @@ from inkbridge.train.data import PictureSet
 from inkbridge.train.export_repair import compare_repair
 from inkbridge.train.networks.encoder import EncoderConfig, StyleEncoder
 from inkbridge.train.networks.generator import Generator, GeneratorConfig
-from inkbridge.train.networks.repairer import Repairer, ToneNet
+from inkbridge.train.networks.repairer import Repairer, ToneNets, tone_nets
 from inkbridge.train.onnx_file import compare
 from inkbridge.train.recipe import Recipe
 from inkbridge.train.recipes.multistyle import Multistyle
@@ -32,7 +32,7 @@ NetworkT = TypeVar("NetworkT", bound=nn.Module)
 def start_from(recipe: Recipe, wanted: str, styles: Mapping[str, PictureSet]) -> None:
     """Give a new recipe what the pack `wanted` (a name or a file) has learned.
 
-    The generator takes over the pack's weights, the style encoder and the tone network too. A style that
+    The generator takes over the pack's weights, the style encoder and the tone networks too. A style that
     the pack has by name starts from its code, another from where the pack's encoder puts its pictures, or
     without an encoder from the mean of the pack's codes. The discriminator starts anew: a pack holds none.
     Raises PackError for a pack that is not ours, ConfigError when its networks have another size or do
@@ -46,9 +46,13 @@ def start_from(recipe: Recipe, wanted: str, styles: Mapping[str, PictureSet]) ->
         )
     if isinstance(recipe, Repair):
         repairer, tone = repairer_of(file, wanted)
-        weights = repairer.state_dict(), tone.state_dict()
-        networks = (recipe.generator, recipe.tone), (recipe.generator_ema, recipe.tone_ema)
-        _take_over([pair for each in networks for pair in zip(each, weights, strict=True)], wanted)
+        known_tones = [member.state_dict() for member in tone.members]
+        networks: list[tuple[nn.Module, dict[str, Tensor]]] = []
+        for generator, tones in ((recipe.generator, recipe.tone), (recipe.generator_ema, recipe.tone_ema)):
+            networks.append((generator, repairer.state_dict()))
+            # Where the pack has fewer, the others start anew.
+            networks += zip(tones.members, known_tones, strict=False)
+        _take_over(networks, wanted)
         return
     generator = generator_of(file, wanted)
     known = {style.name: np.array([style.code], np.float32) for style in file.info.styles}
@@ -131,7 +135,7 @@ def encoder_of(file: PackFile, name: str) -> StyleEncoder:
         ) from None
 
 
-def repairer_of(file: PackFile, name: str) -> tuple[Repairer, ToneNet]:
+def repairer_of(file: PackFile, name: str) -> tuple[Repairer, ToneNets]:
     """A repair pack's networks, frozen, in PyTorch, compared with the ONNX ones; PackError if not ours."""
     assert file.tone is not None
     weights = {key.removeprefix("repairer."): value for key, value in network_weights(file.generator).items()}
@@ -145,8 +149,8 @@ def repairer_of(file: PackFile, name: str) -> tuple[Repairer, ToneNet]:
             )
         )
         _load(repairer, {"styles": repairer.styles.detach()} | weights)
-        tone = _load(ToneNet(), network_weights(file.tone))
-    except (KeyError, IndexError, RuntimeError):
+        tone = tone_nets(network_weights(file.tone)).eval().requires_grad_(False)
+    except (KeyError, IndexError, ValueError, RuntimeError):
         raise PackError(f"{name}: its networks cannot learn (another version or program made it).") from None
     compare_repair(file.generator, file.tone, repairer, tone, name)
     return repairer, tone

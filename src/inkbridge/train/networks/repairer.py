@@ -2,12 +2,14 @@
 
 `Repairer` is a U-Net (Ronneberger et al. 2015) of residual blocks (He et al. 2016) without normalisation, so
 that a tile with enough overlap equals the whole picture. `ToneNet` looks at a thumbnail and answers with
-numbers that are applied at any size, as in Gharbi et al. 2017 ("Deep bilateral learning").
+numbers that are applied at any size, as in Gharbi et al. 2017 ("Deep bilateral learning"). `ToneNets` are
+several of them, asked together.
 """
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from itertools import pairwise
 
 import torch
@@ -161,6 +163,32 @@ class ToneNet(nn.Module):
         whole = _act(self.whole(both))
         places = _act(self.mixed(x + whole[:, :, None, None]))
         return self.to_map(places), self.to_tone(whole)
+
+
+class ToneNets(nn.Module):
+    """Tone networks whose answers' mean is the answer (Lakshminarayanan et al. 2017, "Simple and scalable
+    predictive uncertainty estimation using deep ensembles").
+
+    Each errs in its own way about pictures that it never saw: colours of pictures that are pale or yellow by
+    themselves are left more often, changed ones found better.
+    """
+
+    def __init__(self, num: int) -> None:
+        super().__init__()
+        self.members = nn.ModuleList([ToneNet() for _ in range(num)])
+
+    def forward(self, thumbnail: Tensor) -> tuple[Tensor, Tensor]:
+        light, tone = zip(*[member(thumbnail) for member in self.members], strict=True)
+        return torch.stack(light).mean(0), torch.stack(tone).mean(0)
+
+
+def tone_nets(weights: Mapping[str, Tensor]) -> ToneNets:
+    """Those that had `weights`, also the single network of older packs; KeyError or RuntimeError if none."""
+    if not any(key.startswith("members.") for key in weights):
+        weights = {f"members.0.{key}": value for key, value in weights.items()}
+    tones = ToneNets(1 + max(int(key.split(".")[1]) for key in weights))
+    tones.load_state_dict({key: weights[key] for key in tones.state_dict()})
+    return tones
 
 
 def histograms(image: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ of details, from a thumbnail.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import torch
@@ -16,12 +17,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from inkbridge.damage import KINDS, Damaged, damage, draw_kinds
-from inkbridge.engine import FAINT, SURE
+from inkbridge.engine import WORN
 from inkbridge.filling import filled
 from inkbridge.images import RGB
-from inkbridge.train.losses import charbonnier, decibels, mean_of_gradients, missed
+from inkbridge.train.colours import changed, image_of, pictures_of, squeezed
+from inkbridge.train.losses import charbonnier, decibels, mean_of_gradients, missed, root_mean_square
 from inkbridge.train.networks.generator import GeneratorConfig
-from inkbridge.train.networks.repairer import Repairer, ToneNet, thumbnail, toned
+from inkbridge.train.networks.repairer import Repairer, ToneNets, thumbnail, toned
 from inkbridge.train.recipe import AdversarialConfig, Choice, GanConfig, Recipe
 
 SOUND = 0.1
@@ -31,11 +33,9 @@ CHANCES = 0.5, 0.9, 0.7
 what hides a picture is learned the slowest."""
 TOLD = 0.35
 """Share of crops whose mask is told: to find it is the harder half."""
-VIEWS = 1
-"""Times that the tone network sees each crop besides, with other colours each time: it learns from many
-pictures, and each costs it a tenth of what it costs the repairer."""
-COLOURED = 0.6
-"""Share of those whose colours are changed."""
+MENDED = 8
+"""Where colours alone are learned, one of so many crops is mended first: most see thumbnails of sound ones,
+which cost a tenth."""
 
 
 @dataclass
@@ -56,6 +56,9 @@ class RepairLossConfig(AdversarialConfig):
     """Weight of the distance of colours put right from those before the damage."""
 
 
+Learn = Literal["both", "colours"]
+
+
 @dataclass
 class RepairConfig(GanConfig):
     """Everything that recipe `repair` can be told."""
@@ -63,6 +66,11 @@ class RepairConfig(GanConfig):
     batch: int = 8
     generator: GeneratorConfig = field(default_factory=lambda: GeneratorConfig(kind="repairer", num_blocks=1))
     losses: RepairLossConfig = field(default_factory=RepairLossConfig)
+    learn: Learn = "both"
+    """`colours`: the repairer stays as it is, and the networks for colours, which need to see many more
+    pictures, see ten times as many in the same time."""
+    tone_networks: int = 3
+    """Networks for colours, whose mean answers."""
     kinds: tuple[str, ...] = tuple(KINDS)
     """Kinds of damage that are made (`inkbridge damage`)."""
     strengths: tuple[float, float] = (0.1, 0.8)
@@ -83,7 +91,7 @@ class Repair(Recipe):
         assert isinstance(self.generator, Repairer)
         self.repairer = self.generator
         self.config = config
-        self.tone = ToneNet()
+        self.tone = ToneNets(config.tone_networks)
         self.taught_with_generator("tone", self.tone)
         self.tone_ema = self.averaged("tone_ema", self.tone)
 
@@ -96,7 +104,7 @@ class Repair(Recipe):
         small = thumbnail(result)
         light, tone = self.tone_ema(small)
         change = (toned(small, light, tone) - small).square().mean((1, 2, 3)).sqrt() * 127.5
-        sure = (torch.sigmoid(tone[:, -1]) > SURE) & (change > FAINT)
+        sure = (torch.sigmoid(tone[:, -1]) > WORN.sure) & (change > WORN.faint)
         return torch.where(sure[:, None, None, None], toned(result, light, tone), result)
 
     def update(
@@ -110,6 +118,8 @@ class Repair(Recipe):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """One step of all networks; returns (results, loss parts)."""
         config = self.config.losses
+        if self.config.learn == "colours":
+            return self._colours(content, progress, images_seen, rng)
         image, wanted, hidden = self._made(content, rng)
         told = self._told(hidden, rng)
         filling = self._filled(image, told)
@@ -123,11 +133,7 @@ class Repair(Recipe):
         }
         loss = config.pair_weight * parts["pair"] + config.gradient_weight * parts["gradient"]
         loss = loss + config.psnr_weight * parts["psnr"] + config.found_weight * parts["found"]
-        small = thumbnail(content)
-        views, sound = self._views(small, rng)
-        ours = torch.cat([thumbnail(result.detach()), views])
-        before = torch.cat([thumbnail(wanted), views])
-        parts["tone"] = self._tone_loss(ours, before, torch.cat([small, sound]))
+        parts["tone"] = self._tone_loss(result.detach(), wanted, content, rng)
         loss = loss + config.tone_weight * parts["tone"]
         if not config.adversarial_weight:
             self.learn_alone(loss, len(content), progress, images_seen)
@@ -137,6 +143,20 @@ class Repair(Recipe):
         loss = loss + config.adversarial_weight * parts["adversarial"]
         parts |= self.learn(loss, [verdict], progress, images_seen, rng)
         return result.detach(), {name: part.detach() for name, part in parts.items()}
+
+    def _colours(
+        self, content: Tensor, progress: float, images_seen: int, rng: torch.Generator
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """`update` of the networks for colours alone."""
+        count = self.passes.processes.count
+        some = content[: count * max(len(content) // (MENDED * count), 1)]
+        image, wanted, hidden = self._made(some, rng)
+        told = self._told(hidden, rng)
+        with torch.no_grad():
+            mended, _ = self.passes(self.repairer.repair, image, told, self._filled(image, told))
+        tone = self._tone_loss(mended, wanted, content, rng)
+        self.learn_alone(tone, len(content), progress, images_seen)
+        return mended, {"tone": tone.detach()}
 
     def _damaged(self, picture: RGB, seed: int, whole: bool = False) -> Damaged:
         rng = np.random.default_rng(seed)
@@ -151,29 +171,19 @@ class Repair(Recipe):
         """Contents damaged, contents with changed colours alone, and what is hidden; each process makes its
         share."""
         seeds = torch.randint(1 << 62, (len(content),), generator=rng).tolist()
-        pictures, processes = _pictures(content), self.passes.processes
+        pictures, processes = pictures_of(content), self.passes.processes
         made = [self._damaged(pictures[i], seeds[i]) for i in processes.places(len(content))]
-        image, wanted = (_image([getattr(one, side) for one in made], content) for side in ("rgb", "toned"))
+        image, wanted = (image_of([getattr(one, side) for one in made], content) for side in ("rgb", "toned"))
         hidden = torch.from_numpy(np.stack([one.mask for one in made])[:, None]).to(content) / 255
         image, wanted, hidden = (processes.gather(side, len(content)) for side in (image, wanted, hidden))
         return image, wanted, hidden
 
     def _filled(self, image: Tensor, told: Tensor) -> Tensor:
         """Images with what the network is told of filled; each process fills its share."""
-        pictures, processes = _pictures(image), self.passes.processes
+        pictures, processes = pictures_of(image), self.passes.processes
         masks = (told[:, 0] * 255).to(torch.uint8).cpu().numpy()
         made = [filled(pictures[i], masks[i]) for i in processes.places(len(image))]
-        return processes.gather(_image(made, image), len(image))
-
-    def _views(self, small: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Thumbnails with changed colours, and what they were."""
-        sound = small.repeat(VIEWS, 1, 1, 1)
-        seeds, made = torch.randint(1 << 62, (len(sound),), generator=rng).tolist(), []
-        for picture, seed in zip(_pictures(sound), seeds, strict=True):
-            chances = COLOURED, 0.0, 0.0
-            kinds = draw_kinds(np.random.default_rng(seed), self.config.kinds, self.config.strengths, chances)
-            made.append(damage(picture, kinds, seed).rgb)
-        return _image(made, small), sound
+        return processes.gather(image_of(made, image), len(image))
 
     def _told(self, hidden: Tensor, rng: torch.Generator) -> Tensor:
         """The mask as somebody gave it, of some of the pictures: drawn more or less generously."""
@@ -185,24 +195,23 @@ class Repair(Recipe):
             masks.append(grown if given else torch.zeros_like(mask))
         return torch.cat(masks)
 
-    def _tone_loss(self, ours: Tensor, before: Tensor, sound: Tensor) -> Tensor:
-        """Distance of light and colour from the picture's before the damage; and what is amiss, is known.
+    def _tone_loss(self, result: Tensor, wanted: Tensor, content: Tensor, rng: torch.Generator) -> Tensor:
+        """Distance of colours put right from the picture's before the damage; and what is amiss, is known.
 
-        Thumbnails: as they are, with nothing but their colours changed, and sound.
+        Thumbnails: of results, `wanted` but for what was not mended, and of contents, of all or the first of
+        which those are, with nothing but their colours changed. Each network sees other views: networks that
+        see the same err alike.
         """
-        light, tone = self.passes(self.tone, ours)
-        amiss = ((before - sound).abs().amax((1, 2, 3)) > 0.02).float()
-        known = F.binary_cross_entropy_with_logits(tone[:, -1].float(), amiss)
-        ours, sound = (F.avg_pool2d(side, 2) for side in (ours, sound))
-        return charbonnier(toned(ours, light, tone).float() - sound) + 0.1 * known
-
-
-def _pictures(image: Tensor) -> RGB:
-    pixels = ((image + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-    pictures: RGB = pixels.permute(0, 2, 3, 1).cpu().numpy()
-    return pictures
-
-
-def _image(pictures: list[RGB], like: Tensor) -> Tensor:
-    image = torch.from_numpy(np.stack(pictures)).to(like.device).permute(0, 3, 1, 2).to(like.dtype)
-    return image.div_(127.5).sub_(1).contiguous(memory_format=torch.channels_last)
+        mended, before, sound = map(thumbnail, (result, wanted, content[: len(result)]))
+        losses = []
+        for network in self.tone.members:
+            seen = squeezed(content, rng)
+            views = changed(seen, self.config.kinds, self.config.strengths, rng, self.passes.processes)
+            ours, then, now = (torch.cat(pair) for pair in ((mended, views), (before, views), (sound, seen)))
+            light, tone = self.passes(network, ours)
+            amiss = ((then - now).abs().amax((1, 2, 3)) > 0.02).float()
+            known = F.binary_cross_entropy_with_logits(tone[:, -1].float(), amiss)
+            ours, now = (F.avg_pool2d(side, 2) for side in (ours, now))
+            put_right = toned(ours, light.float(), tone.float())
+            losses.append(root_mean_square(put_right - now) + 0.1 * known)
+        return torch.stack(losses).mean()

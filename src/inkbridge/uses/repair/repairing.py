@@ -7,6 +7,7 @@ better = pack.beautify("photo.jpg")
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from inkbridge.catalogue import find_pack
-from inkbridge.engine import FAINT, SURE, RepairEngine
+from inkbridge.engine import SOUND, WORN, RepairEngine
 from inkbridge.errors import ConfigError, DataError, PackError
 from inkbridge.filling import Mask, filled
 from inkbridge.images import RGB, Picture, reduced, to_network, to_pil
@@ -35,6 +36,10 @@ ENOUGH = 0.01
 """Share of a picture that must be found hidden to be told to the network in a second pass."""
 LEAST = 4.0
 """Root mean square, of 255, by which pixels must be off for beautify to change them."""
+MENDED = 3.0
+"""Root mean square, of 255, by which pixels must be mended for a picture to count as worn."""
+SEEN = 1_000_000
+"""Pixels, at most, of which that is the mean."""
 MILD = 0.6
 """Share of the way that beautify takes colours."""
 
@@ -109,7 +114,7 @@ class RepairPack:
         engine = self._richly() if rich else self._engine
         rgb, hidden = self._mended(engine, picture.rgb, mask, on_tile)
         if colour and not only_mask:
-            rgb = self._with_colours(rgb)
+            rgb = self._with_colours(rgb, picture.rgb)
         if strength < 1.0:
             rgb = mix(picture.rgb, rgb, strength)
         if only_mask and mask is not None:
@@ -139,7 +144,7 @@ class RepairPack:
         if _distance(smooth, rgb) > LEAST:
             rgb = smooth
             done.append("pixels")
-        coloured = self._with_colours(rgb)
+        coloured = self._with_colours(rgb, picture.rgb)
         if coloured is not rgb:
             rgb = mix(rgb, coloured, MILD)
             done.append("light and colour")
@@ -151,11 +156,13 @@ class RepairPack:
             rgb = mix(picture.rgb, rgb, strength)
         return Beautified(replace(picture, rgb=rgb), tuple(done))
 
-    def _with_colours(self, rgb: RGB) -> RGB:
-        """Colours put right where they are surely amiss; else the very same array."""
+    def _with_colours(self, rgb: RGB, before: RGB) -> RGB:
+        """Colours put right where they are surely amiss; else the very same array. `before`: the picture
+        before anything was mended."""
+        needed = WORN if _distance(rgb, before) > MENDED else SOUND
         small = thumbnail(rgb)
         light, tone = self._engine.tone(to_network(small))
-        if amiss(tone) <= SURE or _distance(toned(small, light, tone), small) <= FAINT:
+        if amiss(tone) <= needed.sure or _distance(toned(small, light, tone), small) <= needed.faint:
             return rgb
         return toned(rgb, light, tone)
 
@@ -242,7 +249,9 @@ def _half(on_tile: Callable[[int, int], None], which: int) -> Callable[[int, int
 
 
 def _distance(one: RGB, other: RGB) -> float:
-    """Root mean square, of 255."""
+    """Root mean square, of 255; of large pictures, of every so manieth row and column."""
+    step = math.isqrt(max(one.shape[0] * one.shape[1] // SEEN, 1))
+    one, other = one[::step, ::step], other[::step, ::step]
     return float(np.sqrt(np.square(one.astype(np.float32) - other).mean()))
 
 
