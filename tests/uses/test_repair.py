@@ -14,6 +14,7 @@ from inkbridge.engine import SOUND, WORN, Sureness
 from inkbridge.errors import ConfigError, DataError, PackError
 from inkbridge.filling import filled
 from inkbridge.pack_format import read_pack, write_pack
+from inkbridge.train import colours
 from inkbridge.train.budget import Budget
 from inkbridge.train.colours import SQUEEZED, squeezed
 from inkbridge.train.config import load_config
@@ -31,6 +32,7 @@ from inkbridge.train.networks.repairer import (
     toned,
 )
 from inkbridge.train.onnx_file import to_file
+from inkbridge.train.recipes.repair import Repair
 from inkbridge.train.samples import square
 from inkbridge.uses.repair import repairing
 from inkbridge.uses.repair import tone as at_any_size
@@ -266,7 +268,25 @@ def test_colours_are_learned_alone_and_the_repairer_stays(trained, pack, tmp_pat
         load_config(None, [*SETTINGS, start, "learn=colours", "losses.adversarial_weight=1"])
 
 
-def test_several_networks_answer_with_their_mean():
+def test_what_was_not_mended_is_no_matter_of_colours(monkeypatch):
+    """Networks that say of all pictures that their colours are sound are wrong about changed ones alone."""
+    monkeypatch.setattr(colours, "CHANGED", 0.0)
+    recipe = Repair(load_config(None, SETTINGS).model, torch.device("cpu"))
+    for member in recipe.tone.members:
+        torch.nn.init.constant_(member.to_tone.bias[-1:], -8.0)
+    sound = torch.from_numpy(np.stack([smooth(seed, 64, 64) for seed in range(2)]) / 127.5 - 1)
+    sound = sound.permute(0, 3, 1, 2).float()
+    hurt = sound.clone()
+    hurt[:, :, 8:24, 8:24] = 1.0
+
+    def loss(result, wanted):
+        return recipe._tone_loss(result, wanted, sound, torch.Generator().manual_seed(0)).item()
+
+    assert loss(hurt, sound) < 0.4
+    assert loss(hurt, sound * 0.7) > loss(hurt, sound) + 0.3
+
+
+def test_several_networks_answer_with_their_mean_of_a_picture_and_its_mirror_image():
     tones = ToneNets(3)
     for i, member in enumerate(tones.members):
         torch.nn.init.constant_(member.to_tone.bias, float(i))
@@ -274,6 +294,14 @@ def test_several_networks_answer_with_their_mean():
     light, tone = tones(torch.rand(2, 3, 64, 64))
     assert torch.allclose(tone, torch.ones(2, TONE))
     assert torch.allclose(light, torch.full((2, 3, 8, 8), 2.0))
+    for member in tones.members:
+        torch.nn.init.normal_(member.to_map.weight)
+        torch.nn.init.normal_(member.to_tone.weight)
+    image = torch.rand(2, 3, 64, 64) * 2 - 1
+    (light, tone), (mirrored, same) = tones(image), tones(image.flip(3))
+    assert torch.allclose(mirrored.flip(3), light, atol=1e-5)
+    assert torch.allclose(same, tone, atol=1e-5)
+    assert not torch.allclose(mirrored, light, atol=1e-2)
 
 
 @pytest.mark.parametrize(

@@ -166,8 +166,9 @@ class ToneNet(nn.Module):
 
 
 class ToneNets(nn.Module):
-    """Tone networks whose answers' mean is the answer (Lakshminarayanan et al. 2017, "Simple and scalable
-    predictive uncertainty estimation using deep ensembles").
+    """Tone networks whose answers' mean, of a picture and of its mirror image, is the answer
+    (Lakshminarayanan et al. 2017, "Simple and scalable predictive uncertainty estimation using deep
+    ensembles").
 
     Each errs in its own way about pictures that it never saw: colours of pictures that are pale or yellow by
     themselves are left more often, changed ones found better.
@@ -178,8 +179,13 @@ class ToneNets(nn.Module):
         self.members = nn.ModuleList([ToneNet() for _ in range(num)])
 
     def forward(self, thumbnail: Tensor) -> tuple[Tensor, Tensor]:
-        light, tone = zip(*[member(thumbnail) for member in self.members], strict=True)
-        return torch.stack(light).mean(0), torch.stack(tone).mean(0)
+        lights, tones = [], []
+        for member in self.members:
+            light, tone = member(thumbnail)
+            mirrored, same = member(thumbnail.flip(3))
+            lights += [light, mirrored.flip(3)]
+            tones += [tone, same]
+        return torch.stack(lights).mean(0), torch.stack(tones).mean(0)
 
 
 def tone_nets(weights: Mapping[str, Tensor]) -> ToneNets:

@@ -32,8 +32,10 @@ MIDDLE = 128
 LARGE = 800
 """Short side, in pixels, above which a picture is looked at reduced to it first: training showed scratches,
 holes and stains as wide as they are there, and on a larger scan the network would see no end of them."""
-ENOUGH = 0.01
-"""Share of a picture that must be found hidden to be told to the network in a second pass."""
+SURELY = 166
+"""Of a mask that was found: from here on a pixel is told to the network in a second pass."""
+ENOUGH = 0.003
+"""Share of a picture that must be told for that pass to be worth it."""
 LEAST = 4.0
 """Root mean square, of 255, by which pixels must be off for beautify to change them."""
 MENDED = 3.0
@@ -194,13 +196,13 @@ class RepairPack:
             return mended, np.maximum(hidden, _whole(found))
         if mask is None:
             mended, found = self._passed(engine, rgb, nothing, rgb, _half(on_tile, 0))
-            hidden = _whole(found)
-            if hidden.mean() <= 255 * ENOUGH:
+            hidden, told = _whole(found), _whole(found, SURELY)
+            if told.mean() <= 255 * ENOUGH:
                 return mended, hidden
-            filling, on_tile = filled(rgb, hidden), _half(on_tile, 1)
+            on_tile = _half(on_tile, 1)
         else:
-            hidden, filling = _whole(mask), filled(rgb, mask)
-        mended, _ = self._passed(engine, rgb, hidden, filling, on_tile)
+            hidden = told = _whole(mask)
+        mended, _ = self._passed(engine, rgb, told, filled(rgb, told), on_tile)
         return mended, hidden
 
     def _passed(
@@ -233,9 +235,9 @@ def _shrunk(mask: Mask, height: int, width: int) -> Mask:
     return shrunk
 
 
-def _whole(mask: npt.NDArray[np.uint8]) -> Mask:
+def _whole(mask: npt.NDArray[np.uint8], least: int = MIDDLE) -> Mask:
     """A mask of nothing between hidden and seen."""
-    whole: Mask = np.where(mask >= MIDDLE, 255, 0).astype(np.uint8)
+    whole: Mask = np.where(mask >= least, 255, 0).astype(np.uint8)
     return whole
 
 
