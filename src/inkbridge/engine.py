@@ -30,7 +30,7 @@ class Sureness:
     """and they change by more than this, as a root mean square of its thumbnail, of 255."""
 
 
-WORN = Sureness(0.6, 14.0)
+WORN = Sureness(0.6, 12.0)
 """For pictures that were mended otherwise: what hurts one hurts its colours too, and a little is lost where
 they were sound."""
 SOUND = Sureness(0.95, 18.0)

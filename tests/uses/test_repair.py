@@ -311,7 +311,7 @@ def test_several_networks_answer_with_their_mean_of_a_picture_and_its_mirror_ima
 def test_colours_of_a_picture_that_needed_mending_are_changed_sooner(
     pack, monkeypatch, chance, change, worn, sound
 ):
-    assert (WORN.sure, WORN.faint, SOUND.sure, SOUND.faint) == (0.6, 14.0, 0.95, 18.0)
+    assert (WORN.sure, WORN.faint, SOUND.sure, SOUND.faint) == (0.6, 12.0, 0.95, 18.0)
     answer = np.zeros((1, TONE), np.float32)
     answer[0, [3, 7, 11]] = change / 255  # added to red, green and blue
     answer[0, -1] = np.log(chance / (1 - chance))

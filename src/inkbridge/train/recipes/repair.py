@@ -34,8 +34,8 @@ what hides a picture is learned the slowest."""
 TOLD = 0.35
 """Share of crops whose mask is told: to find it is the harder half."""
 MENDED = 8
-"""Where colours alone are learned, one of so many crops is mended first: most see thumbnails of sound ones,
-which cost a tenth."""
+"""Where colours alone are learned, one of so many crops is damaged and mended as well, to know what mending
+leaves; the others are seen as sound thumbnails with other colours."""
 
 
 @dataclass
@@ -68,7 +68,7 @@ class RepairConfig(GanConfig):
     losses: RepairLossConfig = field(default_factory=RepairLossConfig)
     learn: Learn = "both"
     """`colours`: the repairer stays as it is, and the networks for colours, which need to see many more
-    pictures, see ten times as many in the same time."""
+    pictures, see nearly five times as many in the same time."""
     tone_networks: int = 3
     """Networks for colours, whose mean answers."""
     kinds: tuple[str, ...] = tuple(KINDS)

@@ -38,7 +38,7 @@ ENOUGH = 0.003
 """Share of a picture that must be told for that pass to be worth it."""
 LEAST = 4.0
 """Root mean square, of 255, by which pixels must be off for beautify to change them."""
-MENDED = 3.0
+MENDED = 2.0
 """Root mean square, of 255, by which pixels must be mended for a picture to count as worn."""
 SEEN = 1_000_000
 """Pixels, at most, of which that is the mean."""
