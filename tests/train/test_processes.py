@@ -82,6 +82,7 @@ def test_every_recipe_is_the_same_in_three_processes_and_in_uneven_parts(toy_fol
         if name != "paired"
     ]
     groups.append([*SIZES, "warm_start=8"])  # the first of the two
+    groups.append([*SIZES, "recipe=repair", "learn=colours", "start_from=repair"])
     alone = parameters(toy_folders, tmp_path / "alone.pt", 2, *groups)
     in_parts = [[*group, "at_once=2"] for group in groups]
     shared = parameters(toy_folders, tmp_path / "shared.pt", 2, *in_parts, processes=3)

@@ -281,7 +281,7 @@ def decibels(result: Tensor, wanted: Tensor, floor: float = 1e-5) -> Tensor:
 def root_mean_square(difference: Tensor, floor: float = 1e-4) -> Tensor:
     """That of each picture, and their mean: between the mean square, which heeds the worst pictures alone,
     and its logarithm, which heeds the best. Squares far below `floor` (46 dB) count no more."""
-    return (difference.float().square().mean((1, 2, 3)) + floor).sqrt().mean()
+    return (difference.square().mean((1, 2, 3)) + floor).sqrt().mean()
 
 
 def _projections(

@@ -148,8 +148,7 @@ class Repair(Recipe):
         self, content: Tensor, progress: float, images_seen: int, rng: torch.Generator
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """`update` of the networks for colours alone."""
-        count = self.passes.processes.count
-        some = content[: count * max(len(content) // (MENDED * count), 1)]
+        some = content[: max(len(content) // MENDED, 1)]
         image, wanted, hidden = self._made(some, rng)
         told = self._told(hidden, rng)
         with torch.no_grad():
@@ -212,6 +211,6 @@ class Repair(Recipe):
             amiss = ((then - now).abs().amax((1, 2, 3)) > 0.02).float()
             known = F.binary_cross_entropy_with_logits(tone[:, -1].float(), amiss)
             ours, now = (F.avg_pool2d(side, 2) for side in (ours, now))
-            put_right = toned(ours, light.float(), tone.float())
+            put_right = toned(ours, light.to(ours), tone.to(ours))
             losses.append(root_mean_square(put_right - now) + 0.1 * known)
         return torch.stack(losses).mean()
