@@ -56,9 +56,6 @@ class RepairLossConfig(AdversarialConfig):
     """Weight of the distance of colours put right from those before the damage."""
 
 
-Learn = Literal["both", "colours"]
-
-
 @dataclass
 class RepairConfig(GanConfig):
     """Everything that recipe `repair` can be told."""
@@ -66,7 +63,7 @@ class RepairConfig(GanConfig):
     batch: int = 8
     generator: GeneratorConfig = field(default_factory=lambda: GeneratorConfig(kind="repairer", num_blocks=1))
     losses: RepairLossConfig = field(default_factory=RepairLossConfig)
-    learn: Learn = "both"
+    learn: Literal["both", "colours"] = "both"
     """`colours`: the repairer stays as it is, and the networks for colours, which need to see many more
     pictures, see nearly five times as many in the same time."""
     tone_networks: int = 3

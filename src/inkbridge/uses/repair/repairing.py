@@ -252,7 +252,7 @@ def _half(on_tile: Callable[[int, int], None], which: int) -> Callable[[int, int
 
 def _distance(one: RGB, other: RGB) -> float:
     """Root mean square, of 255; of large pictures, of every so manieth row and column."""
-    step = math.isqrt(max(one.shape[0] * one.shape[1] // SEEN, 1))
+    step = math.ceil(math.sqrt(one.shape[0] * one.shape[1] / SEEN))
     one, other = one[::step, ::step], other[::step, ::step]
     return float(np.sqrt(np.square(one.astype(np.float32) - other).mean()))
 
