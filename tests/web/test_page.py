@@ -53,6 +53,17 @@ def test_two_styles_are_blended_and_the_download_is_whole(visit: Visit, photo: P
     assert np.abs(both - song).mean() < np.abs(drawing - song).mean()
 
 
+def test_another_pack_paints_once_its_tab_is_chosen(visit: Visit, photo: Path) -> None:
+    visit.give(photo)
+    results = []
+    for pack in ("Pack east-west", "Pack ukiyo-e"):
+        visit.tab(pack)
+        visit.page.wait_for_timeout(500)
+        with Image.open(io.BytesIO(visit.painted())) as image:
+            results.append(np.asarray(image.convert("RGB"), np.float32))
+    assert np.abs(results[0] - results[1]).mean() > 3
+
+
 def test_a_name_takes_that_style_alone(visit: Visit) -> None:
     visit.page.locator(".ink-name", has_text="Monet oil").click()
     ukiyo_e = visit.page.get_by_label("number input for Share of Ukiyo-e landscape").first
@@ -193,6 +204,13 @@ def test_nothing_serious_stands_in_anybodys_way(
         found = Axe().run(visit.page).response["violations"]
         assert [rule["id"] for rule in found if rule["impact"] in ("serious", "critical")] == []
         assert visit.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    visit.close()
+
+
+def test_a_page_that_was_loaded_waits_for_nothing(chromium: Browser, server: str) -> None:
+    visit = Visit(chromium, server)
+    visit.rest()
+    assert sum("/queue/join" in url for url in visit.asked) == 1
     visit.close()
 
 

@@ -98,7 +98,9 @@ class _Paint:
                     for number, pack in enumerate(self.packs):
                         with gr.Tab(words["pack"].format(pack.name)) as tab:
                             self._styles(pack)
-                        tab.select(constant(number), None, self.pack, api_visibility="private")
+                        # Said as the page loads too, while `load` asks for the previews; of two that wait in
+                        # the queue at once Gradio may leave the second's stream open for ever.
+                        tab.select(constant(number), None, self.pack, api_visibility="private", queue=False)
                 with gr.Accordion(words["like"], open=False):
                     gr.Markdown(words["like_hint"])
                     self.like = upload_of(words["like"], words["drop"], "like")
