@@ -17,6 +17,7 @@ from inkbridge.train.config import load_config
 from inkbridge.train.recipes import RECIPES
 
 IN_DOUBLE = Path(__file__).with_name("updates_in_double.py")
+LEFT_ALONE = Path(__file__).with_name("left_alone.py")
 SIDES = ["precision=float32", "batch=8"]
 SMALL = [*TINY, *SIDES]
 SIZES = ["data.crop=48", "generator.width=8", "generator.body=16", "discriminator.width=8", *SIDES]
@@ -104,28 +105,38 @@ def train_command(folders, out: Path, *extra: str) -> list[str]:
     return ["-m", "inkbridge", "train", *folders, "--out", str(out), *settings, *extra]
 
 
-def test_when_a_process_is_killed_the_other_ends_and_one_goes_on_alone(toy_folders, tmp_path):
-    out = tmp_path / "run"
-    saving = ["--set", "checkpoint_seconds=0.3"]
-    environment = os.environ | {
-        **{
-            "OMP_NUM_THREADS": "1",
-            "MASTER_ADDR": "127.0.0.1",
-            "MASTER_PORT": str(free_port()),
-            "WORLD_SIZE": "2",
-        },
-    }
-    command = [sys.executable, *train_command(toy_folders, out, "--images", "1000000", *saving)]
-    processes = [
+def pair(command: list[str]) -> list[subprocess.Popen[str]]:
+    """The command as the first and the second process of two."""
+    port = str(free_port())
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    return [
         subprocess.Popen(
             command,
-            env=environment | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+            env=environment | {"WORLD_SIZE": "2", "RANK": str(rank), "LOCAL_RANK": str(rank)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
         for rank in range(2)
     ]
+
+
+def test_what_was_exchanged_through_is_closed_when_the_other_process_goes():
+    # Threads of gloo that are left run on into the interpreter's end, and may abort it.
+    first, second = pair([sys.executable, str(LEFT_ALONE)])
+    (said, error), _ = [process.communicate(timeout=60) for process in (first, second)]
+    assert second.returncode == -signal.SIGKILL
+    assert first.returncode == 0, error
+    told, threads = said.splitlines()
+    assert "lost another one" in told
+    assert not any(name in threads for name in ("gloo", "tcpstore"))
+
+
+def test_when_a_process_is_killed_the_other_ends_and_one_goes_on_alone(toy_folders, tmp_path):
+    out = tmp_path / "run"
+    saving = ["--set", "checkpoint_seconds=0.3"]
+    command = [sys.executable, *train_command(toy_folders, out, "--images", "1000000", *saving)]
+    processes = pair(command)
     try:
         wait_for(lambda: out.joinpath("checkpoint.pt").exists() and seen(out) >= 24, 120)
         processes[1].send_signal(signal.SIGKILL)
@@ -136,7 +147,7 @@ def test_when_a_process_is_killed_the_other_ends_and_one_goes_on_alone(toy_folde
         for process in processes:
             process.kill()
         (said, error), _ = [process.communicate() for process in processes]
-    assert processes[0].returncode == 1
+    assert processes[0].returncode == 1, error
     assert "lost another one" in error
     assert error.count("\n") == 1
     assert "2 processes on cpu" in said

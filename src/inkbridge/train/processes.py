@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import os
+import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -141,6 +142,8 @@ def joined(device: str | None) -> Iterator[tuple[Processes, torch.device]]:
     except (dist.DistError, RuntimeError) as error:
         if not _is_of_the_connection(error):
             raise
+        # Else the frames of what failed hold the exchange, whose threads may abort the interpreter's end.
+        traceback.clear_frames(error.__traceback__)
         raise TrainingError(
             f"Process {rank} of {count} has lost another one, and cannot go on alone. The last checkpoint "
             "stays; the same command goes on from it, also with another number of processes."
