@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from playwright.sync_api import Browser, sync_playwright
-from visiting import Start
+from visiting import Launch, Start
 
 
 def free_port() -> int:
@@ -23,11 +23,11 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
-    """`start(*options, **environment)` -> the address of a new server."""
+def launch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launch]:
+    """`launch(*options, **environment)` -> a new server's process and its address."""
     processes = []
 
-    def started(*options: str, **environment: str) -> str:
+    def launched(*options: str, **environment: str) -> tuple[subprocess.Popen[bytes], str]:
         port = free_port()
         home = tmp_path_factory.mktemp("home")
         process = subprocess.Popen(
@@ -40,15 +40,21 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
             assert process.poll() is None, "the server ended"
             try:
                 httpx.get(f"{address}/en/")
-                return address
+                return process, address
             except httpx.TransportError:
                 time.sleep(0.1)
         raise AssertionError("the server does not answer")
 
-    yield started
+    yield launched
     for process in processes:
         process.terminate()
         process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def start(launch: Launch) -> Start:
+    """`start(*options, **environment)` -> the address of a new server."""
+    return lambda *options, **environment: launch(*options, **environment)[1]
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import shutil
 import struct
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from visiting import PHOTO, SAMPLES, Start
 
 import inkbridge
 from inkbridge.errors import DataError
+from inkbridge.web.jobs import Jobs, Limits
 
 PALMS = PHOTO.read_bytes()
 
@@ -185,6 +187,53 @@ def test_too_many_bytes_are_refused_before_they_are_read(start: Start) -> None:
     assert ask(server, "apply", {"picture": ("p.jpg", PALMS)}, style="ukiyo-e").status_code == 200
 
 
+def test_nothing_is_taken_where_all_that_lies_there_leaves_no_room(start: Start) -> None:
+    server = start("--max-megabytes", "0.2", "--max-gigabytes", "0.0008")  # previews take some of it
+
+    def given(number: int) -> int:
+        files = {"files": ("a.jpg", PALMS + bytes(number))}
+        upload = httpx.post(f"{server}/en/gradio_api/upload", files=files)
+        if upload.status_code == 503:
+            assert "no room" in upload.json()["detail"]
+        return upload.status_code
+
+    codes = [given(number) for number in range(30)]
+    assert codes[0] == 200
+    full = codes.index(503)
+    assert codes == [200] * full + [503] * (30 - full)
+    assert ask(server, "apply", {"picture": ("p.jpg", PALMS)}, style="ukiyo-e").status_code == 503
+    assert httpx.get(f"{server}/api/styles").status_code == 200
+
+
+def test_a_full_disk_takes_nothing_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = Jobs(Limits(max_bytes=1000), tmp_path)
+    assert jobs.has_room()
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage._replace(free=999))
+    assert not jobs.has_room()
+
+
+def test_behind_a_proxy_of_this_machine_each_of_its_visitors_has_a_place_in_the_queue(server: str) -> None:
+    large = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (1500, 1500, 3), np.uint8)).save(large, "PNG")
+
+    def codes(names: list[str]) -> list[int]:
+        def ask_as(name: str) -> int:
+            return httpx.post(
+                f"{server}/api/apply",
+                files={"picture": ("l.png", large.getvalue())},
+                data={"style": "ukiyo-e"},
+                headers={"x-forwarded-for": name},
+                timeout=120,
+            ).status_code
+
+        with ThreadPoolExecutor(len(names)) as pool:
+            return sorted(pool.map(ask_as, names))
+
+    assert codes([f"198.51.100.{i}" for i in range(6)]) == [200] * 6
+    assert codes(["198.51.100.9"] * 6)[-1] == 503
+
+
 def test_more_pixels_than_allowed_are_refused(start: Start) -> None:
     server = start("--max-megapixels", "0.1")
     answer = ask(server, "apply", {"picture": ("p.jpg", PALMS)}, style="ukiyo-e")
@@ -215,6 +264,7 @@ def test_a_password_is_needed_for_everything(start: Start) -> None:
         (["--port", "99999"], "--port 99999"),
         (["--runs", "/nowhere"], "Folder '/nowhere' does not exist"),
         (["--seconds", "0"], "--seconds 0"),
+        (["--max-gigabytes", "0.05"], "no room for one upload of --max-megabytes 60"),
         (["--host", "203.0.113.9", "--no-password"], "cannot be listened on"),
     ],
 )
@@ -256,7 +306,8 @@ def test_many_at_once_are_painted_each_as_alone_and_nothing_stays(start: Start, 
         assert all(pool.map(visit, range(24)))
     time.sleep(0.5)
     (folder,) = tmp_path.glob("inkbridge-web-*")
-    left = [path for path in folder.rglob("*") if path.is_file() and "previews" not in path.parts]
+    files = folder / "files"
+    left = [path for path in files.rglob("*") if path.is_file() and "previews" not in path.parts]
     assert left == []
 
 
@@ -269,12 +320,12 @@ def test_nobody_can_list_what_others_gave(start: Start, tmp_path: Path) -> None:
     assert folder.stat().st_mode & 0o077 == 0
     secret = tmp_path / "secret.jpg"
     secret.write_bytes(PALMS)
-    for path in (folder, Path(given).parent, folder / "results", secret, f"{folder}/../secret.jpg"):
+    hidden = [folder, folder / "lock", folder / "files", folder / "files" / "results", Path(given).parent]
+    for path in (*hidden, secret, f"{folder}/../secret.jpg"):
         assert httpx.get(f"{server}/en/gradio_api/file={path}").status_code in (403, 404), path
 
 
 def test_only_what_was_uploaded_is_opened(tmp_path: Path) -> None:
-    from inkbridge.web.jobs import Jobs, Limits
     from inkbridge.web.parts import uploaded
 
     (tmp_path / "web" / "x").mkdir(parents=True)

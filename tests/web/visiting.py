@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import Popen
 
 from playwright.sync_api import Browser, Page, Request
 
 Start = Callable[..., str]
 """Options and environment of a new server -> its address."""
+Launch = Callable[..., tuple[Popen[bytes], str]]
+"""The same, and its process."""
 SAMPLES = Path(__file__).parents[2] / "samples"
 PHOTO = SAMPLES / "photos" / "palms.jpg"
 

@@ -17,6 +17,7 @@ def web(
     runs: Path | None = None,
     max_megapixels: float = 50.0,
     max_megabytes: float = 60.0,
+    max_gigabytes: float = 4.0,
     seconds: float = 300.0,
 ) -> None:
     """Open the web page: paint, blend, mend and compare in a browser, and watch trainings.
@@ -39,6 +40,8 @@ def web(
         Larger pictures are refused.
     max_megabytes
         Larger uploads are refused.
+    max_gigabytes
+        That all uploads and results together may take on disk.
     seconds
         That one picture may take.
     """
@@ -58,10 +61,16 @@ def web(
     for name, value in (
         ("max-megapixels", max_megapixels),
         ("max-megabytes", max_megabytes),
+        ("max-gigabytes", max_gigabytes),
         ("seconds", seconds),
     ):
         if not value > 0:
             raise ConfigError(f"--{name} {value:g} cannot be used: it must be above 0.")
+    if max_gigabytes * 1e3 < max_megabytes:
+        raise ConfigError(
+            f"--max-gigabytes {max_gigabytes:g} has no room for one upload of --max-megabytes "
+            f"{max_megabytes:g}."
+        )
     if runs is not None and not runs.is_dir():
         raise DataError(f"Folder '{runs}' does not exist. Check the name.")
     _check_free(host, port)
@@ -75,7 +84,9 @@ def web(
 
     shown = f"[{host}]" if ":" in host else host
     print(f"Inkbridge is at http://{shown}:{port}  (Ctrl-C ends it)", flush=True)
-    limits = Limits(int(max_megapixels * 1e6), int(max_megabytes * 1e6), seconds)
+    limits = Limits(
+        int(max_megapixels * 1e6), int(max_megabytes * 1e6), seconds, all_bytes=int(max_gigabytes * 1e9)
+    )
     serve(host, port, limits, runs, password, is_local)
 
 

@@ -39,11 +39,20 @@ HEADERS = {
 class Guard:
     """An ASGI application before another one."""
 
-    def __init__(self, app: App, *, max_bytes: int, hosts: frozenset[str], password: str = "") -> None:
+    def __init__(
+        self,
+        app: App,
+        *,
+        max_bytes: int,
+        hosts: frozenset[str],
+        password: str = "",
+        has_room: Callable[[], bool] = lambda: True,
+    ) -> None:
         """`hosts` are the names under which the server may be asked, empty for any: a page from elsewhere
         whose name was turned to this machine gets nothing. With a `password` everything needs it (HTTP
-        Basic, any user name)."""
+        Basic, any user name). No file is taken while there is no room for one of `max_bytes`."""
         self._app, self._max_bytes, self._hosts, self._password = app, max_bytes, hosts, password
+        self._has_room = has_room
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -63,6 +72,9 @@ class Guard:
         declared = headers.get("content-length", "0")
         if not declared.isdigit() or int(declared) > most:
             await _answer(send, 413, _too_large(most))
+            return
+        if carries_file and not self._has_room():
+            await _answer(send, 503, "There is no room for more pictures now; come back in some minutes.")
             return
         if carries_file:
             receive = _counted(receive, most)

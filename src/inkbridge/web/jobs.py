@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import secrets
+import shutil
 import threading
 import time
 from collections.abc import Mapping
@@ -48,6 +49,8 @@ class Limits:
     """Of one visitor."""
     keep_seconds: float = 1800.0
     """After which pictures are removed."""
+    all_bytes: int = 4_000_000_000
+    """That all pictures together may take on disk."""
 
 
 @dataclass(frozen=True)
@@ -240,6 +243,15 @@ class Jobs:
     def shown(self, upload: Upload) -> RGB:
         """An uploaded picture as it is looked at, the right way up."""
         return _shown(self._read(upload).rgb)
+
+    def has_room(self) -> bool:
+        """Whether the largest picture that is taken still fits, on the disk too."""
+        taken = 0
+        for path in self.folder.rglob("*"):
+            with contextlib.suppress(FileNotFoundError):
+                taken += path.stat().st_size if path.is_file() else 0
+        left = min(self.limits.all_bytes - taken, shutil.disk_usage(self.folder).free)
+        return left >= self.limits.max_bytes
 
     def sweep(self) -> None:
         """Remove what has lain there for too long."""

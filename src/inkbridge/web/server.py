@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
+import signal
+import sys
 import tempfile
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 # Gradio reads these when it is imported: it asks no other machine for anything, and never reports.
@@ -19,6 +22,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import RedirectResponse, Response
 from PIL import Image
 
+from inkbridge.images import hold
 from inkbridge.web.api import api
 from inkbridge.web.guard import Guard
 from inkbridge.web.jobs import Jobs, Limits
@@ -26,6 +30,9 @@ from inkbridge.web.page import page
 from inkbridge.web.words import WORDS
 
 SWEEP_SECONDS = 60.0
+PREFIX = "inkbridge-web-"
+HELD = b"held"
+"""In the lock of a folder once a server holds it."""
 LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]"})
 SEAL = (
     "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 8 8'><rect width='8' height='8' rx='1' "
@@ -81,14 +88,42 @@ def application(jobs: Jobs, runs: Path | None = None, *, password: str = "", is_
         max_bytes=jobs.limits.max_bytes,
         hosts=LOCAL if is_local else frozenset(),
         password=password,
+        has_room=jobs.has_room,
     )
 
 
 def serve(host: str, port: int, limits: Limits, runs: Path | None, password: str, is_local: bool) -> None:
-    """Serve until Ctrl-C."""
-    with tempfile.TemporaryDirectory(prefix="inkbridge-web-") as folder:
-        app = application(Jobs(limits, Path(folder)), runs, password=password, is_local=is_local)
+    """Serve until Ctrl-C or SIGTERM."""
+    # Uvicorn shuts down and sends the signal again, which would end the process before its folder is gone.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
+    with _private_folder() as folder:
+        app = application(Jobs(limits, folder), runs, password=password, is_local=is_local)
         uvicorn.run(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=2)
+
+
+@contextlib.contextmanager
+def _private_folder() -> Iterator[Path]:
+    """What visitors give lies there until this server ends; what killed ones left goes now."""
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as name:
+        folder = Path(name)
+        with (folder / "lock").open("wb") as lock:
+            hold(lock)
+            lock.write(HELD)
+            lock.flush()
+            _remove_leftovers(folder.parent)
+            (folder / "files").mkdir()
+            yield folder / "files"
+
+
+def _remove_leftovers(parent: Path) -> None:
+    for lock in filter(Path.is_file, parent.glob(f"{PREFIX}*/lock")):
+        with contextlib.suppress(OSError):  # a server holds it, or another is removing it
+            with lock.open("rb") as file:
+                hold(file)
+                is_left = file.read() == HELD
+            if is_left:
+                lock.unlink()  # not while it is open, where files cannot be held
+                shutil.rmtree(lock.parent)
 
 
 def _sweep(jobs: Jobs, ended: threading.Event) -> None:
