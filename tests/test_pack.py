@@ -269,6 +269,16 @@ def test_the_bundled_repair_pack_mends_most_of_what_was_drawn_anew():
     assert (left < 0.1 * worse).all()
 
 
+@pytest.mark.parametrize("sample", ["photos/forest.jpg", "photos/college.jpg"])
+def test_the_bundled_repair_pack_keeps_the_grain_of_a_sound_picture_and_takes_noise_away(sample):
+    pack = inkbridge.load_repair_pack("repair")
+    sound = read_picture(SAMPLES / sample).rgb
+    assert np.array_equal(pack.repair(sound), sound)
+    noisy = damage(sound, {"noise": 0.6}, 1, unit=1.0).rgb
+    before, after = (np.square(rgb.astype(float) - sound).mean() for rgb in (noisy, pack.repair(noisy)))
+    assert after < 0.6 * before
+
+
 def repaired(pack, sample, seed):
     """Squared errors: damaged, repaired with the mask, without, and of the sound picture repaired."""
     sound = reduced(read_picture(SAMPLES / sample).rgb, 256)

@@ -183,7 +183,8 @@ def test_beautify_needs_a_reason(pack, monkeypatch):
     low, high = np.percentile(sound, (5, 95))
     stretched = np.clip((sound - low) * 255 / (high - low), 0, 255).astype(np.uint8)
     with monkeypatch.context() as never:
-        never.setattr(repairing, "LEAST", 255.0)
+        never.setattr(repairing, "SLIGHT", 255.0)
+        never.setattr(repairing, "PLAIN", 256.0)
         for needed in ("WORN", "SOUND"):
             never.setattr(repairing, needed, Sureness(1.0, 0.0))
         better = pack.beautify_picture(inkbridge.images.Picture(stretched))
@@ -317,10 +318,27 @@ def test_colours_of_a_picture_that_needed_mending_are_changed_sooner(
     answer[0, -1] = np.log(chance / (1 - chance))
     monkeypatch.setattr(pack._engine, "tone", lambda small: (np.zeros((1, 3, 8, 8), np.float32), answer))
     grey = np.full((64, 64, 3), 100, np.uint8)
-    for mended, changes in ((grey, sound), (grey + np.uint8(4), worn)):
+    for off, alone, changes in ((0, 0, sound), (4, 1, worn), (8, 8, worn)):  # where they change all is mended
+        mended = grey + np.uint8(off)
         monkeypatch.setattr(pack, "_mended", lambda *_, mended=mended: (mended, np.zeros((64, 64), np.uint8)))
-        result = pack.repair(grey)
-        assert np.array_equal(result, mended + np.uint8(change if changes else 0))
+        assert np.array_equal(pack.repair(grey), grey + np.uint8(off + change if changes else alone))
+
+
+@pytest.mark.parametrize(("off", "kept"), [(2, 0.0), (4, 1 / 3), (5, 2 / 3), (6, 1.0), (40, 1.0)])
+def test_what_can_be_seen_and_is_hardly_off_stays_as_it_is(pack, monkeypatch, off, kept):
+    """A margin of three pixels round what is hidden is mended with it."""
+    never = np.full((1, TONE), -20, np.float32)
+    monkeypatch.setattr(pack._engine, "tone", lambda small: (np.zeros((1, 3, 8, 8), np.float32), never))
+    grey = np.full((64, 64, 3), 100, np.uint8)
+    hidden = np.zeros((64, 64), np.uint8)
+    hidden[20:30, 20:30] = 255
+    mended = grey + np.uint8(off)
+    mended[20:30, 20:30] = 200
+    monkeypatch.setattr(pack, "_mended", lambda *_: (mended, hidden))
+    wanted = np.full_like(grey, round(100 + kept * off))
+    for mask in (None, hidden):
+        wanted[17:33, 17:33] = mended[17:33, 17:33]
+        assert np.array_equal(pack.repair(grey, mask), wanted)
 
 
 def test_thumbnails_to_learn_from_are_squeezed_as_whole_pictures_are():

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from inkbridge.catalogue import find_pack
 from inkbridge.engine import SOUND, WORN, RepairEngine
@@ -36,8 +36,12 @@ SURELY = 166
 """Of a mask that was found: from here on a pixel is told to the network in a second pass."""
 ENOUGH = 0.003
 """Share of a picture that must be told for that pass to be worth it."""
-LEAST = 4.0
-"""Root mean square, of 255, by which pixels must be off for beautify to change them."""
+SLIGHT, PLAIN = 3.0, 6.0
+"""Root mean square, of 255, by which pixels that can be seen are off: up to the first they stay as they are,
+from the second on they are mended wholly. Silk, paper and brushwork look like a little noise, and of damage
+as faint as that mending takes more than it gives."""
+MARGIN = 7
+"""Side, in pixels, of what is mended wholly round each hidden pixel."""
 MENDED = 2.0
 """Root mean square, of 255, by which pixels must be mended for a picture to count as worn."""
 SEEN = 1_000_000
@@ -114,14 +118,17 @@ class RepairPack:
         if mask is not None:
             _check_mask(mask, picture.rgb)
         engine = self._richly() if rich else self._engine
-        rgb, hidden = self._mended(engine, picture.rgb, mask, on_tile)
-        if colour and not only_mask:
-            rgb = self._with_colours(rgb, picture.rgb)
+        mended, found = self._mended(engine, picture.rgb, mask, on_tile)
+        hidden = found if mask is None else mask
+        coloured = self._with_colours(mended, picture.rgb) if colour and not only_mask else mended
+        # Amiss colours tell of a picture that is worn, and put right they would show what noise it has more.
+        is_worn = coloured is not mended
+        rgb = coloured if is_worn else _unless_slight(picture.rgb, mended, _whole(hidden))
         if strength < 1.0:
             rgb = mix(picture.rgb, rgb, strength)
         if only_mask and mask is not None:
             rgb = np.where(mask[..., None] >= MIDDLE, rgb, picture.rgb)
-        return Repaired(replace(picture, rgb=rgb), hidden if mask is None else mask)
+        return Repaired(replace(picture, rgb=rgb), hidden)
 
     def beautify(self, picture: AnyPicture, strength: float = 1.0) -> RGB | Image.Image:
         """Make a picture a little better: arrays, images and paths as in `repair`; see `beautify_picture`."""
@@ -143,7 +150,8 @@ class RepairPack:
         rgb, done = picture.rgb, []
         mended, found = self._mended(self._engine, rgb, None, on_tile)
         smooth = np.where(found[..., None] > 0, rgb, mended)
-        if _distance(smooth, rgb) > LEAST:
+        smooth = _unless_slight(rgb, smooth, np.zeros_like(found))
+        if (smooth != rgb).any():
             rgb = smooth
             done.append("pixels")
         coloured = self._with_colours(rgb, picture.rgb)
@@ -250,11 +258,20 @@ def _half(on_tile: Callable[[int, int], None], which: int) -> Callable[[int, int
     return lambda done, total: on_tile(which * total + done, 2 * total)
 
 
-def _distance(one: RGB, other: RGB) -> float:
-    """Root mean square, of 255; of large pictures, of every so manieth row and column."""
+def _unless_slight(rgb: RGB, mended: RGB, hidden: Mask) -> RGB:
+    """What was mended; but where it can be seen the picture stays as it was when little is amiss with it."""
+    near = np.asarray(Image.fromarray(hidden).filter(ImageFilter.MaxFilter(MARGIN))) > 0
+    share = (_distance(rgb, mended, ~near) - SLIGHT) / (PLAIN - SLIGHT)
+    return mended if share >= 1 else np.where(near[..., None], mended, mix(rgb, mended, max(share, 0.0)))
+
+
+def _distance(one: RGB, other: RGB, where: npt.NDArray[np.bool_] | None = None) -> float:
+    """Root mean square, of 255, of all or of what is marked in `where`, H x W; of large pictures, of every so
+    manieth row and column."""
     step = math.ceil(math.sqrt(one.shape[0] * one.shape[1] / SEEN))
-    one, other = one[::step, ::step], other[::step, ::step]
-    return float(np.sqrt(np.square(one.astype(np.float32) - other).mean()))
+    squared = np.square(one[::step, ::step].astype(np.float32) - other[::step, ::step]).mean(2)
+    marked = np.ones(squared.shape, bool) if where is None else where[::step, ::step]
+    return float(np.sqrt(squared[marked].sum() / max(marked.sum(), 1)))
 
 
 def _silent(done: int, total: int) -> None:
