@@ -1,8 +1,10 @@
 """The queue: whose turn it is, and that work ends when nobody waits for it."""
 
 import os
+import shutil
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -93,3 +95,27 @@ def test_what_has_lain_too_long_is_removed(tmp_path):
     jobs.sweep()
     left = sorted(path.name for path in tmp_path.rglob("*") if path.is_file())
     assert left == ["new.jpg", "ukiyo-e-ukiyo-e.jpg"]
+
+
+def test_folders_that_go_while_somebody_looks_disturb_nobody(tmp_path):
+    jobs = Jobs(Limits(), tmp_path)
+    ended = threading.Event()
+
+    def come_and_go(name):
+        while not ended.is_set():
+            folder = tmp_path / "results" / name
+            folder.mkdir(parents=True)
+            (folder / "a.jpg").write_bytes(b"picture")
+            shutil.rmtree(folder)
+
+    with ThreadPoolExecutor(3) as pool:
+        visitors = [pool.submit(come_and_go, name) for name in "abc"]
+        try:
+            end = time.monotonic() + 2
+            while time.monotonic() < end:
+                assert jobs.has_room()
+                jobs.sweep()
+        finally:
+            ended.set()
+    for visitor in visitors:
+        visitor.result()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import secrets
 import shutil
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -247,19 +248,24 @@ class Jobs:
     def has_room(self) -> bool:
         """Whether the largest picture that is taken still fits, on the disk too."""
         taken = 0
-        for path in self.folder.rglob("*"):
+        for path in self._files():
             with contextlib.suppress(FileNotFoundError):
-                taken += path.stat().st_size if path.is_file() else 0
+                taken += path.stat().st_size
         left = min(self.limits.all_bytes - taken, shutil.disk_usage(self.folder).free)
         return left >= self.limits.max_bytes
 
     def sweep(self) -> None:
         """Remove what has lain there for too long."""
         before = time.time() - self.limits.keep_seconds
-        for path in self.folder.rglob("*"):
+        for path in self._files():
             with contextlib.suppress(FileNotFoundError):  # it was fetched and removed just now
-                if path.is_file() and "previews" not in path.parts and path.stat().st_mtime < before:
+                if "previews" not in path.parts and path.stat().st_mtime < before:
                     path.unlink()
+
+    def _files(self) -> Iterator[Path]:
+        # Not rglob, which does not bear that a folder goes while it looks.
+        for base, _, names in os.walk(self.folder):
+            yield from (Path(base, name) for name in names)
 
     def _read(self, upload: Upload) -> Picture:
         try:
