@@ -368,6 +368,14 @@ def hold(file: IO[bytes]) -> None:
 
 def find_pictures(folder: str | os.PathLike[str]) -> list[Path]:
     """All picture files below `folder`, sorted by name; hidden files and folders are left out."""
+    return find_files(folder, SUFFIXES)
+
+
+def find_files(folder: str | os.PathLike[str], endings: Collection[str]) -> list[Path]:
+    """The same for files of other endings, in lower case with their dots.
+
+    Raises DataError when there is no such folder.
+    """
     folder = Path(folder)
     if not folder.exists():
         raise DataError(f"Folder '{folder}' does not exist. Check the name.")
@@ -377,7 +385,7 @@ def find_pictures(folder: str | os.PathLike[str]) -> list[Path]:
     for base, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in files:
-            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
+            if not name.startswith(".") and Path(name).suffix.lower() in endings:
                 found.append(Path(base, name))
     return sorted(found)
 

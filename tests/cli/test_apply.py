@@ -40,6 +40,23 @@ def test_a_folder_keeps_its_tree_and_goes_on_past_a_bad_file(stub_pack, tmp_path
     assert written == ["a.png", "deep/b.png"]
 
 
+def test_films_in_a_folder_are_left_alone_and_named(stub_pack, tmp_path):
+    film = tmp_path / "in" / "deep" / "walk.MP4"
+    film.parent.mkdir(parents=True)
+    film.write_bytes(b"film")
+    command = "apply", tmp_path / "in", "--style", stub_pack, "-o", tmp_path / "out"
+    done = run_inkbridge(*command)
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines() == [
+        f"inkbridge: Folder '{tmp_path / 'in'}' holds no pictures, but films; give {film} by its name."
+    ]
+    save(tmp_path / "in" / "a.png")
+    done = run_inkbridge(*command)
+    assert done.returncode == 0, done.stderr
+    assert f"holds films too, which are left alone: give {film} by its name." in done.stderr
+    assert [path.name for path in (tmp_path / "out").rglob("*.*")] == ["a.png"]
+
+
 def test_several_pictures_go_into_a_folder(stub_pack, tmp_path):
     photos = [save(tmp_path / f"{i}.png", seed=i) for i in range(2)]
     done = run_inkbridge("apply", *photos, "--style", stub_pack, "-o", tmp_path / "out", "--strength", "0")

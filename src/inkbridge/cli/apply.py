@@ -164,8 +164,8 @@ def _begin_reading(source: Path, target: Path, max_pixels: int) -> Callable[[], 
 def _plan(pictures: list[Path], out: Path) -> list[Job]:
     """A job for every picture; folders come into being only when there is work."""
     from inkbridge.errors import DataError
-    from inkbridge.film import check_film_name, is_film
-    from inkbridge.images import check_place_beside, check_writable_beside, find_pictures
+    from inkbridge.film import FILMS, check_film_name, is_film
+    from inkbridge.images import check_place_beside, check_writable_beside, find_files, find_pictures
     from inkbridge.many import Job
 
     if len(pictures) == 1 and not pictures[0].is_dir():
@@ -180,9 +180,15 @@ def _plan(pictures: list[Path], out: Path) -> list[Job]:
     jobs = []
     for picture in pictures:
         if picture.is_dir():
-            found = find_pictures(picture)
+            found, films = find_pictures(picture), find_files(picture, FILMS)
             if not found:
-                raise DataError(f"Folder '{picture}' holds no pictures.")
+                but = f", but films; give {films[0]} by its name" if films else ""
+                raise DataError(f"Folder '{picture}' holds no pictures{but}.")
+            if films:
+                print(
+                    f"Folder '{picture}' holds films too, which are left alone: give {films[0]} by its name.",
+                    file=sys.stderr,
+                )
             jobs += [Job(path, out / path.relative_to(picture)) for path in found]
         else:
             jobs.append(Job(picture, out / picture.name))
