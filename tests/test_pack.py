@@ -279,6 +279,13 @@ def test_the_bundled_repair_pack_keeps_the_grain_of_a_sound_picture_and_takes_no
     assert after < 0.6 * before
 
 
+def test_the_bundled_repair_pack_beautifies_no_pixels_round_what_it_finds_hidden():
+    painting = read_picture(SAMPLES / "paintings/hiroshige-kanbara.jpg")
+    pack = inkbridge.load_repair_pack("repair")
+    assert pack.repair_picture(painting).mask.any()
+    assert pack.beautify_picture(painting).done == ("contrast",)
+
+
 def repaired(pack, sample, seed):
     """Squared errors: damaged, repaired with the mask, without, and of the sound picture repaired."""
     sound = reduced(read_picture(SAMPLES / sample).rgb, 256)

@@ -40,6 +40,7 @@ def test_what_a_killed_server_left_goes_with_the_next_and_what_another_uses_stay
     others = tmp_path / "inkbridge-web-notes"
     others.mkdir()
     others.joinpath("notes.jpg").write_bytes(PHOTO.read_bytes())
+    others.joinpath("lock").touch()  # as a server's is that is about to hold it
     _, living = launch(TMPDIR=str(tmp_path))
     visited(living)
     killed, address = launch(TMPDIR=str(tmp_path))
