@@ -165,7 +165,7 @@ def _plan(pictures: list[Path], out: Path) -> list[Job]:
     """A job for every picture; folders come into being only when there is work."""
     from inkbridge.errors import DataError
     from inkbridge.film import FILMS, check_film_name, is_film
-    from inkbridge.images import check_place_beside, check_writable_beside, find_files, find_pictures
+    from inkbridge.images import SUFFIXES, check_place_beside, check_writable_beside, find_files
     from inkbridge.many import Job
 
     if len(pictures) == 1 and not pictures[0].is_dir():
@@ -180,7 +180,9 @@ def _plan(pictures: list[Path], out: Path) -> list[Job]:
     jobs = []
     for picture in pictures:
         if picture.is_dir():
-            found, films = find_pictures(picture), find_files(picture, FILMS)
+            there = find_files(picture, SUFFIXES | FILMS)
+            films = [path for path in there if is_film(path)]
+            found = [path for path in there if not is_film(path)]
             if not found:
                 but = f", but films; give {films[0]} by its name" if films else ""
                 raise DataError(f"Folder '{picture}' holds no pictures{but}.")
