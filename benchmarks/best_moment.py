@@ -3,8 +3,8 @@
     python benchmarks/best_moment.py RUN ...
 
 A moment is chosen by the first twelve held-back contents; here the others that the run held back are painted,
-by the best state and by the last one, and both get the score of training (of style covered and edges kept).
-Their difference comes with its 95% interval (jackknife over pictures; both paint the same).
+by the best state and by the last one, and both get the score of training (of style covered and content
+recognised). Their difference comes with its 95% interval (jackknife over pictures; both paint the same).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from inkbridge.images import RGB, read_picture
-from inkbridge.metrics.quality import QualityMeter
+from inkbridge.metrics.quality import Quality
 from inkbridge.train.checkpoint import read_checkpoint
 from inkbridge.train.config import from_dict
 from inkbridge.train.cost import build
@@ -69,7 +69,7 @@ def scores_of(recipe: Recipe, contents: list[RGB], sides: dict[str, PictureSet])
     for index, side in enumerate(sides.values()):
         held = [square(read_picture(path).rgb) for path in side.held_back]
         pictures = [*(square(picture) for picture in side.pictures), *held]
-        figures = QualityMeter(contents, pictures)([painted(recipe, each, index) for each in contents])
+        figures = Quality()(contents, pictures)([painted(recipe, each, index) for each in contents])
         found.append([score(some) for some in figures])
     return np.mean(found, axis=0)
 

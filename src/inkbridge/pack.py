@@ -204,7 +204,7 @@ class StylePack:
         if self._encoder is None:
             raise PackError(
                 f"{self.name} cannot take a style from an example: it has no style encoder. "
-                "Packs trained with recipe multistyle have one."
+                "Packs trained with recipe exemplar or multistyle have one."
             )
         rgb = open_picture(example).rgb
         scale = EXAMPLE_SIDE / min(rgb.shape[:2])

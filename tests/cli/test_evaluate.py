@@ -31,8 +31,15 @@ def test_a_report_says_what_was_kept_and_what_was_reached(folders, stub_pack, ti
     assert done.returncode == 0, done.stderr
     inverted, darker = json.loads(done.stdout)
     # The first pack negates, which is exactly this style; the second darkens, which leads away from it.
-    assert inverted["style_reached"]["covered"] > 0.9
-    assert darker["style_reached"]["covered"] < 0
+    for figures in (inverted["eye"], {"covered": inverted["style_reached"]["pixels_covered"]}):
+        assert figures["covered"] > 0.9
+    assert darker["style_reached"]["pixels_covered"] < 0
+    assert darker["eye"]["covered"] < 0.4
+    assert inverted["style_reached"]["covered"] == inverted["eye"]["covered"]
+    assert inverted["eye"]["name"].startswith("squeezenet11-")
+    assert inverted["eye"]["after"]["strokes"] < 0.3 * inverted["eye"]["before"]["strokes"]
+    assert inverted["eye"]["as_content"] <= darker["eye"]["as_content"]
+    assert darker["content_kept"]["recognised"]["mean"] > inverted["content_kept"]["recognised"]["mean"] > 0.3
     assert inverted["style_reached"]["colour_after"] < 0.3 * inverted["style_reached"]["colour_before"]
     assert inverted["content_kept"]["edges"]["mean"] > 0.99
     assert inverted["content_kept"]["ssim"]["mean"] < darker["content_kept"]["ssim"]["mean"]
@@ -51,8 +58,23 @@ def test_a_table_for_several_styles_of_a_pack(folders, tints):
     )
     assert done.returncode == 0, done.stderr
     header, *rows = done.stdout.splitlines()
-    assert header.split() == ["style", "covered", "ssim", "fsim", "structure", "edges"]
-    assert [row.split()[0] for row in rows] == ["redder", "darker"]
+    assert header.split() == [
+        "style",
+        "covered",
+        "strokes",
+        "picture",
+        "judged",
+        "recognised",
+        "as",
+        "content",
+    ]
+    assert [row.split()[0] for row in rows[:2]] == ["redder", "darker"]
+    assert "By the eye squeezenet11-" in rows[3]
+    assert "For information" in rows[3]
+    by_pixels = rows[5:]
+    assert by_pixels[0].split() == ["style", "covered", "ssim", "fsim", "structure", "edges"]
+    alone = run_inkbridge("evaluate", tints, "--content", content, "-s", f"redder={style}", "--eye", "none")
+    assert [line.split() for line in alone.stdout.splitlines()] == [line.split() for line in by_pixels[:2]]
 
 
 def test_what_cannot_be_evaluated_is_said(folders, tints, tmp_path):
@@ -67,6 +89,7 @@ def test_what_cannot_be_evaluated_is_said(folders, tints, tmp_path):
         (["--content", content, "--style", tmp_path / "dots"], "0 usable pictures"),
         (["--content", content, "--style", f"redest={style}"], "Did you mean redder"),
         (["--content", content, "--style", style, "--report", tmp_path / "no" / "r.html"], "make it first"),
+        (["--content", content, "--style", style, "--eye", tmp_path / "e.onnx"], "e.onnx' does not exist"),
     ):
         done = run_inkbridge("evaluate", tints, *arguments)
         assert done.returncode == 1, (arguments, done.stderr)

@@ -207,7 +207,7 @@ def test_the_command_writes_a_report_and_settings_that_train_takes(folders, tmp_
     assert not re.search(r"https?://|src='(?!data:)|<script", page)
     text = run_inkbridge("inspect", content, style).stdout
     assert "Cultural distance" in text
-    assert "Recipe cut" in text
+    assert "Recipe exemplar" in text
 
 
 def test_a_tinted_picture_has_a_cast_and_a_colourful_one_has_none():

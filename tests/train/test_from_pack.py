@@ -139,7 +139,7 @@ def test_a_pack_with_another_generator_is_no_start(folders, tmp_path):
 def test_going_on_does_not_start_again(pack, folders, tmp_path):
     command = [
         *("train", "--content", folders / "content", "--style", f"ink={folders / 'ink'}"),
-        *("--style", f"new={folders / 'new'}", "--out", tmp_path / "run", "--from", pack),
+        *("--style", f"new={folders / 'new'}", "--out", tmp_path / "run", "--from", pack, "--eye", "none"),
         *(part for setting in STILL for part in ("--set", setting)),
     ]
     assert f"Starting from {pack}." in run_inkbridge(*command, "--images", "4").stdout

@@ -118,6 +118,7 @@ def test_the_command_ends_without_a_traceback(toy_folders, tmp_path):
             tmp_path / "run",
             "--images",
             400,
+            *("--eye", "none"),
             *arguments,
         )
     )

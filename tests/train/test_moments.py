@@ -10,7 +10,7 @@ from conftest import TINY, equal, made_picture, run_inkbridge
 from inkbridge.metrics.quality import QualityMeter
 from inkbridge.train import loop
 from inkbridge.train.budget import Budget
-from inkbridge.train.checkpoint import read_checkpoint
+from inkbridge.train.checkpoint import read_checkpoint, save_state
 from inkbridge.train.config import load_config
 from inkbridge.train.export import export_run
 from inkbridge.train.loop import train
@@ -148,7 +148,7 @@ def test_the_commands_measure_stop_and_export(toy_folders, tmp_path):
     settings = [part for setting in SETTINGS for part in ("--set", setting)]
     run, pack = tmp_path / "run", tmp_path / "x.stylepack"
     folders = ("--content", content, "--style", style, "--out", run)
-    done = run_inkbridge("train", *folders, "--images", 24, "--until-good", *settings)
+    done = run_inkbridge("train", *folders, "--images", 24, "--until-good", "--eye", "none", *settings)
     assert done.returncode == 0, done.stderr
     assert "Best measured: after " in done.stdout
     best = read_checkpoint(run / "best.pt")["progress"]["images_seen"]
@@ -187,6 +187,32 @@ def test_the_pace_is_settled_once(toy_folders, tmp_path):
     assert json.loads((tmp_path / "run" / "config.json").read_text()) == settled
 
 
+def test_scores_of_another_judge_are_not_compared(toy_folders, tmp_path):
+    config, run = load_config(None, SETTINGS), tmp_path / "run"
+    measure, _ = measuring([0.9, 0.8])
+    assert train(*toy_folders, run, config, Budget(images=16), measure=measure)
+    assert read_checkpoint(run / "best.pt")["progress"]["images_seen"] == 8
+    # As runs of before wrote them: without the name of a judge, who looked at pixels.
+    lines = [{key: value for key, value in line.items() if key != "judge"} for line in entries(run)]
+    (run / "quality.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    best = read_checkpoint(run / "best.pt")
+    del best["judge"]
+    save_state(run / "best.pt", best)
+    said: list[str] = []
+    measure, _ = measuring([0.1])
+    assert train(*toy_folders, run, config, Budget(images=24), say=said.append, measure=measure)
+    assert "after 8 images, score 0.90" in said[-1]  # the same judge: the best stays
+    assert "style covered and edges kept" in said[-1]
+    measure, _ = measuring([0.2, 0.3])
+    measure.judge = "eye-12345678"
+    assert train(*toy_folders, run, config, Budget(images=40), say=said.append, measure=measure)
+    assert "after 40 images, score 0.30" in said[-1]
+    assert "style covered and content recognised" in said[-1]
+    assert [line.get("judge") for line in entries(run)] == [None, None, "pixels", *["eye-12345678"] * 2]
+    watched = run_inkbridge("watch", run, "--once").stdout
+    assert "best after 40 images: score 0.300" in watched
+
+
 def test_the_meter_knows_copies_style_pictures_and_what_was_learned_by_heart():
     contents = [made_picture(256, 256, i) for i in range(5)]
     styles = [255 - made_picture(256, 256, 20 + i) // 3 for i in range(12)]
@@ -208,6 +234,9 @@ def test_the_meter_knows_copies_style_pictures_and_what_was_learned_by_heart():
 
 
 def test_score_and_interval_by_hand():
+    assert score({"covered": 0.5, "recognised": 0.5, "edges": 0.1}) == pytest.approx(2 / 3)
+    assert score({"covered": 0.5, "recognised": 0.9, "edges": 0.1}) == pytest.approx(2 / 3)  # half is enough
+    assert score({"covered": 1.0, "recognised": 0.25, "edges": 0.1}) == pytest.approx(2 / 3)
     assert score({"covered": 0.5, "edges": 1.0}) == pytest.approx(2 / 3)
     assert score({"covered": 1.4, "edges": 0.5}) == score({"covered": 1.0, "edges": 0.5})
     assert score({"covered": -0.3, "edges": 0.9}) == score({"covered": 0.9, "edges": 0.0}) == 0

@@ -102,7 +102,7 @@ def test_pairs_are_the_same_in_two_processes(toy_folders, tmp_path):
 def train_command(folders, out: Path, *extra: str) -> list[str]:
     settings = [part for setting in SMALL for part in ("--set", setting)]
     folders = ["--content", str(folders[0]), "--style", str(folders[1])]
-    return ["-m", "inkbridge", "train", *folders, "--out", str(out), *settings, *extra]
+    return ["-m", "inkbridge", "train", *folders, "--out", str(out), "--eye", "none", *settings, *extra]
 
 
 def pair(command: list[str]) -> list[subprocess.Popen[str]]:

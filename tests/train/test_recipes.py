@@ -59,6 +59,7 @@ OWN = {
     "classic": [],
     "cut": ["losses.content_places=16", "projection=16", *MUON_FAST],
     "cyclegan": ["generator.kind=resnet6", *FAST],
+    "exemplar": ["encoder.width=4", *MUON_FAST],
     "fastcut": [
         *("losses.content_places=16", "projection=16", "losses.content_weight=1"),
         *FAST,
@@ -71,8 +72,9 @@ WITH_LOSS = {
     "wasserstein": ["losses.penalty=wasserstein", "losses.penalty_weight=10", "losses.penalty_every=1"],
     "relativistic": ["losses.penalty=r1+r2", "losses.penalty_weight=0.01", "losses.penalty_every=4"],
 }
-DIAGONAL = list(zip(TWO_SIDED, ADVERSARIAL, strict=True))
-"""Six recipes and six losses: each once."""
+OF_PIXELS = [name for name in TWO_SIDED if name != "exemplar"]
+DIAGONAL = [*zip(OF_PIXELS, ADVERSARIAL, strict=True), ("exemplar", "hinge")]
+"""Six recipes and six losses, each once; and the recipe that has an eye, with its own loss."""
 ALL = [
     pytest.param(name, loss, marks=() if (name, loss) in DIAGONAL else pytest.mark.slow)
     for name in TWO_SIDED
@@ -344,7 +346,7 @@ class TestPairs:
         assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "multistyle"])
+@pytest.mark.parametrize("name", [name for name in NAMES if not RECIPES[name].many_styles])
 def test_recipes_of_one_style_refuse_several(name):
     config = load_config(None, [f"recipe={name}", *SIZES]).model
     with pytest.raises(ConfigError, match=f"Recipe {name} learns one style, not 2"):

@@ -46,7 +46,7 @@ def run_command(folders, out: Path, *extra: str) -> list[str]:
             "--style",
             str(folders[1]),
         ),
-        *("--out", str(out), *settings, *extra),
+        *("--out", str(out), "--eye", "none", *settings, *extra),
     ]
 
 

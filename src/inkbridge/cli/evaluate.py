@@ -25,6 +25,7 @@ def evaluate(
     style: Annotated[list[str], Parameter(name=["--style", "-s"], negative=())],
     report: Path | None = None,
     json: Annotated[bool, Parameter(negative=())] = False,
+    eye: str = "squeezenet11",
 ) -> int:
     """Paint a folder with one or several packs and measure content kept and style reached, side by side.
 
@@ -40,11 +41,14 @@ def evaluate(
         The HTML file to write: figures, curves, best and worst pictures; it opens offline.
     json
         Print JSON instead of a table.
+    eye
+        The trained network that judges: an ONNX file instead of the bundled one; none: pixels alone.
     """
     from inkbridge.cli.progress import bar
     from inkbridge.errors import DataError
     from inkbridge.images import find_pictures, write_atomically
     from inkbridge.metrics.evaluation import evaluate as measure
+    from inkbridge.metrics.quality import Quality
     from inkbridge.metrics.report import html_report
     from inkbridge.pack import load
 
@@ -53,6 +57,7 @@ def evaluate(
     files = find_pictures(content)
     if not files:
         raise DataError(f"Folder '{content}' holds no pictures.")
+    sight = Quality(eye).sight
     loaded = [(name, load(name)) for name in packs]
     jobs = []
     for name, pack in loaded:
@@ -78,6 +83,7 @@ def evaluate(
                         len(files),
                         folders[folder],
                         advance,
+                        sight,
                     )
                 )
             except ValueError:
@@ -125,10 +131,26 @@ def _pictures(files: list[Path], folder: Path, short_side: int | None = None) ->
 
 
 def _print_table(evaluations: list[Evaluation]) -> None:
+    """What the eye finds stands first; without one it is what pixels say."""
     from inkbridge.metrics.evaluation import CONTENT_FIGURES
 
     width = max(len("style"), *(len(evaluation.title) for evaluation in evaluations))
+    if evaluations[0].eye is not None:
+        names = ("covered", "strokes", "picture", "judged", "recognised", "as content")
+        print(f"{'style':<{width}}" + "".join(f"{name:>12}" for name in names))
+        for evaluation in evaluations:
+            eye, recognised = evaluation.eye, evaluation.mean("recognised")[0]
+            assert eye is not None
+            shares = "".join(f"{100 * share:>11.0f}%" for share in (eye.covered, eye.strokes, eye.picture))
+            judged = "-" if eye.judged is None else f"{100 * eye.judged:.0f}%"
+            taken = "-" if eye.as_content is None else f"{100 * eye.as_content:.0f}%"
+            print(f"{evaluation.title:<{width}}{shares}{judged:>12}{recognised:>12.2f}{taken:>12}")
+        eye = evaluations[0].eye
+        right = (
+            "" if eye.judged_right is None else f" Its probe judges {100 * eye.judged_right:.0f}% rightly."
+        )
+        print(f"\nBy the eye {eye.name}.{right} For information, by pixels:\n")
     print(f"{'style':<{width}}  covered" + "".join(f"{name:>11}" for name in CONTENT_FIGURES))
     for evaluation in evaluations:
         cells = "".join(f"{evaluation.mean(name)[0]:>11.3f}" for name in CONTENT_FIGURES)
-        print(f"{evaluation.title:<{width}}  {100 * evaluation.covered:>6.0f}%{cells}")
+        print(f"{evaluation.title:<{width}}  {100 * evaluation.pixels_covered:>6.0f}%{cells}")

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import Parameter
-
-if TYPE_CHECKING:
-    from inkbridge.images import RGB
 
 
 def export(
@@ -26,6 +23,7 @@ def export(
     rich: Path | None = None,
     to: str | None = None,
     style: Annotated[list[str] | None, Parameter(name=["--style", "-s"], negative=())] = None,
+    eye: str = "squeezenet11",
 ) -> None:
     """Make a style pack of a training run, or with --to of a pack what other frameworks load.
 
@@ -57,6 +55,8 @@ def export(
         Of a pack: keras (a Keras 3 model), savedmodel (TensorFlow), tflite (LiteRT), onnx or torchscript.
     style
         With --to: the style; repeat it, with weights, to fuse several (default: the pack's first).
+    eye
+        The network that judges what is painted best: an ONNX file in place of the bundled one; none: pixels.
     """
     from inkbridge.cli.progress import bar
     from inkbridge.errors import ConfigError, MissingExtraError
@@ -72,13 +72,10 @@ def export(
         raise ConfigError("--style goes with --to; the styles of a run were named when it was started.")
     if source.suffix == ".stylepack":
         raise ConfigError(f"{source} is a pack already. For other frameworks say --to keras, onnx, ...")
-    from inkbridge.metrics.distribution import StyleDistance
-    from inkbridge.metrics.quality import QualityMeter
+    from inkbridge.metrics.quality import Quality
     from inkbridge.train.export import export_run
 
-    def distance(results: list[RGB], pictures: list[RGB]) -> float:
-        return sum(StyleDistance(pictures).of(results))
-
+    quality = Quality(eye)
     said: list[str] = []
     with bar("exporting") as advance:
         info = export_run(
@@ -92,8 +89,8 @@ def export(
             last=last,
             keep=keep,
             rich=rich,
-            distance=distance,
-            measure=QualityMeter,
+            distances=quality.distance,
+            measure=quality,
             say=said.append,
             advance=advance,
         )

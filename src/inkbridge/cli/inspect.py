@@ -41,12 +41,13 @@ def inspect(
     from inkbridge.images import write_atomically
     from inkbridge.inspect.fitness import inspect_folders
     from inkbridge.inspect.report import html_report
+    from inkbridge.metrics.sight import Sight
 
     for target in (report, write):
         if target is not None and not target.parent.is_dir():
             raise DataError(f"Folder '{target.parent}' does not exist; make it first.")
     with bar("looking at pictures") as advance:
-        fitness = inspect_folders(content, style, held_back, advance)
+        fitness = inspect_folders(content, style, held_back, advance, Sight())
     if report is not None:
         page = html_report(fitness).encode()
         write_atomically(report, lambda file: file.write(page))
@@ -66,6 +67,7 @@ def inspect(
                 "total": round(distance.total, 4),
                 **{axis.axis: round(axis.distance, 4) for axis in distance.axes},
             },
+            "eye": {level: round(value, 4) for level, value in fitness.eye.items()},
             "advice": {
                 "recipe": advice.recipe,
                 "settings": advice.settings,
@@ -82,6 +84,7 @@ def inspect(
     print(f"Cultural distance {distance.total:.2f}, where 0 is the same culture:")
     for axis in distance.axes:
         print(f"  {axis.axis:<12} {axis.distance:.2f}")
+    print("By the eye:", ", ".join(f"{level} {value:.2f}" for level, value in fitness.eye.items()))
     print(f"Recipe {advice.recipe}, {advice.minutes} minutes.", *advice.reasons)
     for path, what in ((report, "Pictures"), (write, "Settings")):
         if path is not None:

@@ -13,6 +13,7 @@ from cyclopts import Parameter
 
 if TYPE_CHECKING:
     from inkbridge.train.budget import Report
+    from inkbridge.train.config import TrainConfig
 
 
 def train(
@@ -22,6 +23,7 @@ def train(
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
     from_: Annotated[str | None, Parameter(name="--from")] = None,
     recipe: str | None = None,
+    eye: str | None = None,
     size: str | None = None,
     config: Path | None = None,
     set: Annotated[list[str] | None, Parameter(negative=())] = None,
@@ -44,7 +46,12 @@ def train(
     from_
         Start from what a pack has learned, a bundled one by name or a file: style shows within minutes.
     recipe
-        cut (one style, the default), multistyle (several), fastcut, cyclegan, paired, classic or repair.
+        exemplar (one style or several, the default), cut (one, without an eye), multistyle (several, without
+        an eye), fastcut, cyclegan, paired, classic or repair.
+    eye
+        The trained network whose features recipe exemplar compares: squeezenet11 (bundled, the default), an
+        ONNX file, or torchvision weights of vgg16, vgg19 or squeezenet1_1. none: train on pixels alone, by
+        recipe cut or multistyle.
     size
         tiny, small or base: of the networks.
     config
@@ -61,6 +68,7 @@ def train(
         cpu, cuda, ... (default: cuda if there is one).
     """
     from inkbridge.errors import ConfigError, MissingExtraError
+    from inkbridge.eye import BUNDLED
 
     if minutes is not None and images is not None:
         raise ConfigError("Give --minutes or --images, not both.")
@@ -70,9 +78,8 @@ def train(
         import torch  # noqa: F401
     except ImportError:
         raise MissingExtraError("Training", "train") from None
-    from inkbridge.metrics.quality import QualityMeter
+    from inkbridge.metrics.quality import NO_EYE, Quality
     from inkbridge.train.budget import Budget
-    from inkbridge.train.config import load_config
     from inkbridge.train.loop import train as run_training
     from inkbridge.train.processes import leads
     from inkbridge.train.recipes import RECIPES
@@ -83,7 +90,7 @@ def train(
         *([f"start_from={json.dumps(from_)}"] if from_ else []),
         *([f"recipe={json.dumps(recipe)}"] if recipe else []),
     ]
-    settings = load_config(config, assignments, "multistyle" if isinstance(styles, dict) else "cut", size)
+    settings = _settings(config, assignments, isinstance(styles, dict), eye, size)
     alone = RECIPES[settings.recipe].alone
     if alone == (styles is not None):
         raise ConfigError(
@@ -94,9 +101,18 @@ def train(
     if images is None:
         minutes = minutes or 60.0
     budget = Budget(images, minutes, until_good)
+    judge = NO_EYE if eye == NO_EYE else getattr(settings.model, "eye", BUNDLED)
     with _Display() as display:
         finished = run_training(
-            content, styles or content, out, settings, budget, display.show, display.say, device, QualityMeter
+            content,
+            styles or content,
+            out,
+            settings,
+            budget,
+            display.show,
+            display.say,
+            device,
+            Quality(judge),
         )
     if leads():
         print(
@@ -105,6 +121,26 @@ def train(
             else f"Stopped; saved in {out}. The same command goes on from here."
         )
     return 0 if finished else 130
+
+
+def _settings(
+    config: Path | None, assignments: list[str], many: bool, eye: str | None, size: str | None
+) -> TrainConfig:
+    """The settings of a run, by the recipe that fits the eye where none is named."""
+    from inkbridge.errors import ConfigError
+    from inkbridge.train.config import load_config
+
+    unaided = "multistyle" if many else "cut"
+    settings = load_config(config, assignments, unaided if eye == "none" else "exemplar", size)
+    if eye is None or (eye == "none" and settings.recipe != "exemplar"):
+        return settings
+    if eye == "none":
+        raise ConfigError(f"--eye none cannot be used with recipe exemplar: take recipe {unaided}.")
+    if settings.recipe != "exemplar":
+        raise ConfigError(
+            f"--eye {eye} cannot be used with recipe {settings.recipe}: only exemplar has an eye."
+        )
+    return load_config(config, [*assignments, f"eye={json.dumps(eye)}"], "exemplar", size)
 
 
 def _style_folders(arguments: list[str]) -> Path | dict[str, Path]:

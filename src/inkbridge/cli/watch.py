@@ -44,6 +44,7 @@ def watch(
 
 
 def _lines(run: Path) -> list[str]:
+    from inkbridge.train.scores import kept_by
     from inkbridge.train.watching import watched
 
     now = watched(run)
@@ -60,7 +61,7 @@ def _lines(run: Path) -> list[str]:
     lines += [f"  {name:<14} {_bars(values)} {values[-1]:8.3f}" for name, values in now.losses.items()]
     for style, entries in now.quality.items():
         lines.append(f"quality {style}".rstrip())
-        for name in ("score", "covered", "edges"):
+        for name in ("score", "covered", kept_by(entries[-1])):
             values = [entry[name] for entry in entries]
             lines.append(f"  {name:<14} {_bars(values, 0.0, 1.0)} {values[-1]:8.3f}")
     if now.best is not None:

@@ -14,6 +14,7 @@ from inkbridge.errors import DataError
 from inkbridge.inspect.culture import CulturalDistance, cultural_distance
 from inkbridge.inspect.duplicates import find_duplicates
 from inkbridge.inspect.survey import MARK_SHARE, Facts, Survey, shared_mark, survey
+from inkbridge.metrics.sight import Sight, Standard, distances
 
 FEW, ENOUGH = 8, 40
 FEW_STYLES = 50
@@ -70,6 +71,9 @@ class Fitness:
     findings: list[Finding]
     distance: CulturalDistance
     advice: Advice
+    eye: dict[str, float] = field(default_factory=dict)
+    """How far apart the eye finds the two, at "strokes" and "picture" (`metrics.sight.distances`): about 0
+    for parts of one culture, 1 at most. Empty without an eye."""
 
 
 def inspect_folders(
@@ -77,14 +81,16 @@ def inspect_folders(
     style: Path,
     held_back: Path | None = None,
     report: Callable[[int, int], None] = lambda done, total: None,
+    sight: Sight | None = None,
 ) -> Fitness:
-    """Look at both folders, and at one of pictures held back for measuring, if there is one.
+    """Look at both folders, and at one of pictures held back for measuring, if there is one; with `sight`
+    through an eye too.
 
     Raises DataError for a folder with fewer than 2 usable pictures.
     """
     sides = []
     for folder in (content, style):
-        found = survey(folder, report)
+        found = survey(folder, report, sight)
         if len(found.pictures) < 2:
             raise DataError(
                 f"Folder '{folder}' holds {len(found.pictures)} usable pictures; at least 2 are needed."
@@ -98,7 +104,12 @@ def inspect_folders(
     for k, side in enumerate(sides if kept else []):
         findings += _leaks(same[k, 2], f"'{side.folder}' and the held-back folder")
     distance = cultural_distance([p.traits for p in ours.pictures], [p.traits for p in theirs.pictures])
-    return Fitness(ours, theirs, findings, distance, _advise(theirs, distance))
+    return Fitness(ours, theirs, findings, distance, _advise(theirs, distance), _by_eye(ours, theirs))
+
+
+def _by_eye(ours: Survey, theirs: Survey) -> dict[str, float]:
+    a, b = ([facts.seen for facts in side.pictures if facts.seen is not None] for side in (ours, theirs))
+    return distances(Standard(a, b), a, b) if a and b else {}
 
 
 def _about(side: Survey, name: str, same: list[tuple[Path, Path]]) -> list[Finding]:
@@ -197,7 +208,7 @@ def _advise(style: Survey, distance: CulturalDistance) -> Advice:
         f"The two are {'close' if minutes == 30 else 'far apart'}: give it up to {minutes} minutes with "
         "--until-good, which ends when more does not help."
     )
-    return Advice("cut", settings, minutes, reasons)
+    return Advice("exemplar", settings, minutes, reasons)
 
 
 def _files(num: int) -> str:

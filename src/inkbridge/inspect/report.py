@@ -76,7 +76,17 @@ def _distances(fitness: Fitness) -> str:
         "<p class='note'>0: two halves of one set; 1: two sets that share nothing and do not vary. "
         "Photographs and realistic oils are about 0.05 apart, photographs and Song landscapes 0.18, "
         "photographs and pen drawings 0.25. Beside each axis the two pictures that show it best.</p>"
+        + _by_eye(fitness)
     )
+
+
+def _by_eye(fitness: Fitness) -> str:
+    """How far apart the eye finds the two."""
+    if not fitness.eye:
+        return ""
+    figures = ", ".join(f"{level} <b>{value:.2f}</b>" for level, value in fitness.eye.items())
+    scale = "0: two halves of one set; 1: nothing in common"
+    return f"<p>By a network that was trained to see: {figures} ({scale}).</p>"
 
 
 def _image(picture: RGB) -> str:

@@ -15,6 +15,7 @@ from inkbridge.images import RGB, find_pictures, read_picture, reduced
 from inkbridge.inspect.culture import traits
 from inkbridge.metrics.colour import to_lab
 from inkbridge.metrics.line import Line, measure_line
+from inkbridge.metrics.sight import Seen, Sight
 
 Floats = npt.NDArray[np.float64]
 
@@ -55,6 +56,8 @@ class Facts:
     """A short vector for each axis of `culture.AXES`."""
     small: RGB
     """The picture with a short side of at most KEPT_SIDE."""
+    seen: Seen | None = None
+    """What the eye sees of it, if one looks."""
 
     @property
     def is_gray(self) -> bool:
@@ -80,20 +83,27 @@ class Survey:
     """One sentence for each file that cannot be used."""
 
 
-def survey(folder: Path, report: Callable[[int, int], None] = lambda done, total: None) -> Survey:
-    """Look at every picture of `folder`. Raises DataError when the folder does not exist."""
+def survey(
+    folder: Path,
+    report: Callable[[int, int], None] = lambda done, total: None,
+    sight: Sight | None = None,
+) -> Survey:
+    """Look at every picture of `folder`, through an eye too if there is one.
+
+    Raises DataError when the folder does not exist.
+    """
     files = find_pictures(folder)
     facts, unreadable = [], []
     for i, file in enumerate(files):
         try:
-            facts.append(look_at(file, read_picture(file).rgb))
+            facts.append(look_at(file, read_picture(file).rgb, sight))
         except DataError as error:
             unreadable.append(str(error))
         report(i + 1, len(files))
     return Survey(folder, facts, unreadable)
 
 
-def look_at(path: Path, rgb: RGB) -> Facts:
+def look_at(path: Path, rgb: RGB, sight: Sight | None = None) -> Facts:
     """The facts of one decoded picture."""
     picture = reduced(rgb, SIDE)
     lab = to_lab(picture).reshape(-1, 3)
@@ -110,6 +120,7 @@ def look_at(path: Path, rgb: RGB) -> Facts:
         line,
         traits(picture, lab, line),
         reduced(picture, KEPT_SIDE),
+        None if sight is None else sight.see(rgb),
     )
 
 

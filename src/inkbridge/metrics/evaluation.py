@@ -1,6 +1,7 @@
 """How good is a style: what is left of the content and how much of the style was reached, always together.
 
-Pictures are looked at one by one and not kept, so that their number does not matter for memory.
+A trained eye decides (`sight`, `probe`); figures of pixels stand beside it for information. Pictures are
+looked at one by one and not kept, so that their number does not matter for memory.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from inkbridge.metrics.fsim import fsim
 from inkbridge.metrics.interval import bootstrap_interval
 from inkbridge.metrics.line import Line, measure_line
 from inkbridge.metrics.memorisation import Layouts
+from inkbridge.metrics.probe import Probe, Twice, covered, look_twice
+from inkbridge.metrics.sight import Seen, Sight, StyleSight, recognised
 from inkbridge.metrics.similarity import edge_correlation, ssim, structure_correlation
 
 RGB = npt.NDArray[np.uint8]
@@ -50,6 +53,10 @@ class OnePicture:
     """Correlation of its layout with the nearest style picture; above 0.9 that one was learned by heart."""
     nearest: str
     """The name of that style picture."""
+    recognised: float | None = None
+    """How surely the content is recognised in it (`sight.recognised`), 0 to 1."""
+    as_content: bool | None = None
+    """Whether the probe takes it for a content picture."""
 
     @property
     def covered(self) -> float:
@@ -58,6 +65,33 @@ class OnePicture:
 
 
 CONTENT_FIGURES = ("ssim", "fsim", "structure", "edges")
+"""Of pixels; for information, where an eye has looked."""
+MOST_SEEN = 200
+"""Of more contents the eye looks at so many, spread evenly."""
+
+
+@dataclass
+class Eyed:
+    """What the eye finds; shares are 0 for the contents and 1 for the style, below 0 for what leads away."""
+
+    name: str
+    """Of the eye, with a hash."""
+    covered: float
+    """Mean of the next two and `judged`, of which each counts from 0 to 1."""
+    strokes: float
+    """Share of the way covered at early and middle depths."""
+    picture: float
+    """The same at the deepest."""
+    before: dict[str, float]
+    """Distance of the contents from the style at both (`sight.distances`)."""
+    after: dict[str, float]
+    """Of the results."""
+    judged: float | None = None
+    """The same in the eyes of a judge that has learned contents and style pictures apart (`Probe`)."""
+    as_content: float | None = None
+    """Share of results taken for content pictures."""
+    judged_right: float | None = None
+    """Share of pictures that this judge had not seen and judged rightly; 0.5 is chance."""
 
 
 @dataclass
@@ -80,22 +114,35 @@ class Evaluation:
     line_style: Line
     thumbnails: dict[str, tuple[bytes, bytes]] = field(repr=False)
     """JPEG of content and result by picture name."""
+    eye: Eyed | None = None
+    """What an eye finds; it decides."""
 
     @property
     def covered(self) -> float:
-        """Share of the way from the content pictures to the floor, all levels together; may pass 1."""
+        """Share of the way from the content pictures to the style: by the eye, without one by pixels."""
+        return self.eye.covered if self.eye else self.pixels_covered
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """The names of the figures of what is left of the content; the first decides."""
+        return ("recognised", *CONTENT_FIGURES) if self.eye else CONTENT_FIGURES
+
+    @property
+    def pixels_covered(self) -> float:
+        """Share of the way to the floor by patches of pixels, all Laplacian levels together; may pass 1."""
         before, after, floor = sum(self.levels_before), sum(self.levels_after), sum(self.levels_floor)
         return (before - after) / (before - floor) if before > floor else float("nan")
 
     @property
     def covered_by_level(self) -> list[float]:
-        """The same for each level."""
+        """The same for each Laplacian level."""
         rows = zip(self.levels_before, self.levels_after, self.levels_floor, strict=True)
         return [(b - a) / (b - f) if b > f else float("nan") for b, a, f in rows]
 
     def mean(self, figure: str) -> tuple[float, float, float]:
         """Mean of a figure over the pictures, and its 95% interval."""
-        values = [float(getattr(picture, figure)) for picture in self.pictures]
+        found = [getattr(picture, figure) for picture in self.pictures]
+        values = [float(value) for value in found if value is not None]
         return (float(np.mean(values)), *bootstrap_interval(values))
 
     def to_dict(self) -> dict[str, Any]:
@@ -105,11 +152,12 @@ class Evaluation:
             "num_content": len(self.pictures),
             "num_style": self.num_style,
             "content_kept": {
-                name: dict(zip(("mean", "from", "to"), self.mean(name), strict=True))
-                for name in CONTENT_FIGURES
+                name: dict(zip(("mean", "from", "to"), self.mean(name), strict=True)) for name in self.kept
             },
+            "eye": asdict(self.eye) if self.eye else None,
             "style_reached": {
                 "covered": _finite(self.covered),
+                "pixels_covered": _finite(self.pixels_covered),
                 "covered_by_level": [_finite(value) for value in self.covered_by_level],
                 "distance_before": self.levels_before,
                 "distance_after": self.levels_after,
@@ -131,11 +179,13 @@ def evaluate(
     num_contents: int,
     styles: Sequence[tuple[str, RGB]],
     report: Callable[[int, int], None] = lambda done, total: None,
+    sight: Sight | None = None,
 ) -> Evaluation:
     """Paint every content picture and measure.
 
     `contents` gives `num_contents` names and pictures (H x W x 3 uint8, at least 16 x 16) one by one;
-    `styles`, at least two, are looked at as a whole. Raises ValueError for fewer.
+    `styles`, at least two, are looked at as a whole. `sight` is the eye that decides; without one there are
+    only figures of pixels. Raises ValueError for fewer pictures.
     """
     if len(styles) < 2:
         raise ValueError("at least 2 style pictures are needed")
@@ -145,6 +195,7 @@ def evaluate(
     before, after = distance.sample(num_contents), distance.sample(num_contents)
     small_contents, small_results, figures, thumbnails = [], [], [], {}
     lines: list[tuple[Line, Line]] = []
+    seen: dict[int, tuple[Twice, Seen]] = {}
     for done, (name, content) in enumerate(contents):
         result = paint(content)
         levels = laplacian_levels(content), laplacian_levels(result)
@@ -172,11 +223,14 @@ def evaluate(
         lines.append((measure_line(content), measure_line(result)))
         thumbs = reduced(content, THUMBNAIL), reduced(result, THUMBNAIL)
         thumbnails[name] = _jpeg(thumbs[0]), _jpeg(thumbs[1])
+        if sight is not None and done * MOST_SEEN % max(num_contents, MOST_SEEN) < MOST_SEEN:
+            seen[len(figures) - 1] = look_twice(sight.see, content), sight.see(result)
         small_contents.append(reduced(content, 64))
         small_results.append(reduced(result, 64))
         report(done + 1, num_contents)
     if not figures:
         raise ValueError("no content picture could be used")
+    eye = None if sight is None else _look(sight, seen, figures, pictures)
     small_styles = [reduced(picture, 64) for picture in pictures]
     return Evaluation(
         title,
@@ -191,7 +245,28 @@ def evaluate(
         _mean_line([line for _, line in lines]),
         _mean_line([measure_line(picture) for picture in pictures]),
         thumbnails,
+        eye,
     )
+
+
+def _look(
+    sight: Sight, seen: dict[int, tuple[Twice, Seen]], figures: list[OnePicture], styles: Sequence[RGB]
+) -> Eyed:
+    """What the eye finds, with its figures of single pictures added to `figures`."""
+    contents, results = [twice for twice, _ in seen.values()], [result for _, result in seen.values()]
+    of_styles = [look_twice(sight.see, picture) for picture in styles]
+    of_contents = [content for content, _ in contents]
+    style = StyleSight(of_contents, [picture for picture, _ in of_styles])
+    probe = Probe(style.standard, contents, of_styles) if len(results) > 1 else None
+    shares, verdict = covered(style, probe, results)
+    found = Eyed(sight.name, **shares[0], before=style.before, after=style.distances(results))
+    for i, value in zip(seen, recognised(of_contents, results), strict=True):
+        figures[i].recognised = float(value)
+    if verdict is not None:
+        for i, taken in zip(seen, verdict.as_content, strict=True):
+            figures[i].as_content = bool(taken)
+        found.as_content, found.judged_right = float(verdict.as_content.mean()), verdict.accuracy
+    return found
 
 
 def style_floor(pictures: Sequence[RGB]) -> list[float]:

@@ -1,8 +1,8 @@
 """FID and KID: distances between two sets of feature vectors, and where features come from.
 
 Values from different extractors cannot be compared, so an extractor has a name with a hash, to stand beside
-every number. None is bundled: the usual one was trained on photographs of the ImageNet classes and cannot be
-had offline; the user gives an ONNX file. Without one, `distribution.StyleDistance` needs no network at all.
+every number. The user gives an ONNX file of a network with one vector a picture. What decides (`sight`) is
+the same kernel distance of what the bundled eye sees; `distribution.StyleDistance` needs no network at all.
 """
 
 from __future__ import annotations
@@ -84,18 +84,24 @@ def kid(ours: Floats, theirs: Floats) -> float:
     below 0, and fit for small sets.
     """
     _check(ours, theirs)
-    n, m = len(ours), len(theirs)
-    within_a, within_b, across = (_kernel(x, y) for x, y in ((ours, ours), (theirs, theirs), (ours, theirs)))
-    return float(
-        (within_a.sum() - np.trace(within_a)) / (n * (n - 1))
-        + (within_b.sum() - np.trace(within_b)) / (m * (m - 1))
-        - 2 * across.mean()
-    )
+    within_a, within_b, across = (kernel(x, y) for x, y in ((ours, ours), (theirs, theirs), (ours, theirs)))
+    return mean_of_pairs(within_a) + mean_of_pairs(within_b) - 2 * float(across.mean())
 
 
-def _kernel(x: Floats, y: Floats) -> Floats:
-    kernel: Floats = (x @ y.T / x.shape[1] + 1) ** 3
-    return kernel
+def kernel(x: Floats, y: Floats) -> Floats:
+    """N x D and M x D -> N x M: (x y / D + 1)^3 of each pair."""
+    values: Floats = (x @ y.T / x.shape[1] + 1) ** 3
+    return values
+
+
+def mean_of_pairs(within: Floats) -> float:
+    """Mean of an N x N kernel over pairs of different rows: unbiased, unlike with each row paired with
+    itself.
+
+    One row has no pairs; its kernel with itself then stands for them.
+    """
+    n = len(within)
+    return float((within.sum() - np.trace(within)) / (n * (n - 1))) if n > 1 else float(within.mean())
 
 
 def _check(ours: Floats, theirs: Floats) -> None:

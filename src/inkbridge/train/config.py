@@ -29,6 +29,7 @@ from inkbridge.train.optimizers import OPTIMIZERS
 from inkbridge.train.recipe import GanConfig
 from inkbridge.train.recipes import RECIPES
 from inkbridge.train.recipes.cut import CutConfig
+from inkbridge.train.recipes.exemplar import ExemplarConfig
 from inkbridge.train.recipes.paired import PAIR_DISTANCES, PairedLossConfig
 from inkbridge.train.recipes.repair import RepairConfig
 from inkbridge.train.regularizers import PENALTIES
@@ -121,6 +122,7 @@ def from_dict(values: dict[str, Any], origin: str) -> TrainConfig:
     # A table that names one setting leaves the others as this recipe has them.
     complete = dataclasses.asdict(kind())
     _merge(complete, model)
+    nested["data"] = {**kind.data_defaults, **nested.get("data", {})}
     try:
         nested["model"] = pydantic.TypeAdapter(kind).validate_python(complete)
         config = pydantic.TypeAdapter(TrainConfig).validate_python(nested)
@@ -237,7 +239,7 @@ def _check_values(config: TrainConfig, origin: str) -> None:
         (ADVERSARIAL, "losses.adversarial", model.losses.adversarial),
         (PENALTIES, "losses.penalty", model.losses.penalty),
         (GENERATORS, "generator.kind", model.generator.kind),
-        (DISCRIMINATORS, "discriminator.kind", model.discriminator.kind),
+        ({*DISCRIMINATORS, "eye"}, "discriminator.kind", model.discriminator.kind),
         (OPTIMIZERS, "optimizer.name", model.optimizer.name),
         (SCHEDULES, "optimizer.schedule", model.optimizer.schedule),
         *((AUGMENTATIONS, "augmentations", name) for name in model.augmentations),
@@ -281,7 +283,11 @@ def _check_together(config: TrainConfig, origin: str) -> None:
     if RECIPES[config.recipe].many_styles:
         for name, value, only in (
             ("generator.kind", model.generator.kind, "modulated"),
-            ("discriminator.kind", model.discriminator.kind, "multi-scale"),
+            (
+                "discriminator.kind",
+                model.discriminator.kind,
+                "eye" if isinstance(model, ExemplarConfig) else "multi-scale",
+            ),
         ):
             if value != only:
                 raise ConfigError(

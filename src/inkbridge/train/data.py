@@ -32,6 +32,9 @@ class DataConfig:
     enlarge: float = 1.5
     """Style pictures are cached with the content's median short side, so that a stroke keeps its size within
     the picture; smaller ones are enlarged by at most this much."""
+    style_side: float = 1.0
+    """Style pictures are cached with so many times the content's median short side: more where their crops
+    are taken at smaller scales, so that the larger ones of these are as sharp as their files."""
     content_scale: tuple[float, float] = (0.8, 1.25)
     """Crops of content are taken at a random scale in this range (1 = cached size, at which pictures will be
     painted). Smaller ones have more contrast than what will be painted: results then have too little."""

@@ -24,7 +24,7 @@ from inkbridge.train.data import cached_pictures
 from inkbridge.train.export_repair import repair_networks
 from inkbridge.train.finer import choose_short_side
 from inkbridge.train.from_pack import keep_of_pack
-from inkbridge.train.looks import Distance, choose_look
+from inkbridge.train.looks import Distances, choose_look
 from inkbridge.train.moments import Measure
 from inkbridge.train.networks import AnyGenerator, make_generator
 from inkbridge.train.networks.encoder import StyleEncoder
@@ -33,6 +33,7 @@ from inkbridge.train.networks.published import Published
 from inkbridge.train.networks.repairer import Repairer
 from inkbridge.train.onnx_file import MAX_DIFFERENCE, compare, to_file
 from inkbridge.train.recipes import RECIPES
+from inkbridge.train.recipes.exemplar import ExemplarConfig
 from inkbridge.train.recipes.multistyle import MultistyleConfig
 from inkbridge.train.run_folder import RunFolder
 
@@ -54,7 +55,7 @@ def export_run(
     keep: float | None = None,
     rich: Path | None = None,
     measured: dict[str, Any] | None = None,
-    distance: Distance | None = None,
+    distances: Distances | None = None,
     measure: Measure | None = None,
     say: Callable[[str], None] = lambda _: None,
     advance: Callable[[float, float], None] = lambda done, total: None,
@@ -64,8 +65,8 @@ def export_run(
     Of a run that was measured it is the one of the best moment, unless the `last` is asked for. `name` is
     what people will type (default: from the title); `languages` are those of the writing that it paints as
     print, as Tesseract names them. `keep`: a share of the weights of the pack that the run started from
-    (`from_pack.keep_of_pack`). `rich`: a run whose generator a repair pack gets as its second one. With a
-    `distance`, and a style encoder, each style is by name the look of its pictures that is painted most
+    (`from_pack.keep_of_pack`). `rich`: a run whose generator a repair pack gets as its second one. With
+    `distances`, and a style encoder, each style is by name the look of its pictures that is painted most
     faithfully (`inkbridge.train.looks`); with `measure` small pictures are painted larger where that is
     better (`inkbridge.train.finer`). `say` tells what was chosen, `advance(done, total)` how far that is.
     Raises TrainingError when the run has no checkpoint, or when the exported generator differs from the
@@ -136,8 +137,8 @@ def export_run(
     # Pairs, also those that a recipe makes, say how wide a stroke is.
     if measure is not None and not (repairs or RECIPES[config.recipe].pairs):
         _choose_short_side(file, run, names, measure, say, advance)
-    if distance is not None and encoder is not None:
-        _choose_looks(file, run, names, distance, say, advance)
+    if distances is not None and encoder is not None:
+        _choose_looks(file, run, names, distances, say, advance)
     write_pack(out, file)
     return info
 
@@ -182,7 +183,7 @@ def _choose_looks(
     file: PackFile,
     run: RunFolder,
     names: list[str],
-    distance: Distance,
+    distances: Distances,
     say: Callable[[str], None],
     advance: Callable[[float, float], None],
 ) -> None:
@@ -194,7 +195,7 @@ def _choose_looks(
         if not (pictures and contents):
             say(f"{entry.name}: pictures are gone from '{run.cache}', so it stays as it was learned.")
             continue
-        code, num = choose_look(pack, np.array([entry.code], np.float32), pictures, contents, distance)
+        code, num = choose_look(pack, np.array([entry.code], np.float32), pictures, contents, distances)
         if num < len(pictures):
             entry.code = [round(float(value), 6) for value in code[0]]
             file.info.provenance[f"look_{entry.name}"] = f"of {num} of its {len(pictures)} pictures"
@@ -228,7 +229,7 @@ def to_onnx(generator: AnyGenerator | Folded) -> bytes:
 
 def _encoder(config: TrainConfig, state: dict[str, Any], name: str) -> tuple[bytes, float]:
     """The style encoder as ONNX (image -> style), and its largest difference from PyTorch."""
-    assert isinstance(config.model, MultistyleConfig)
+    assert isinstance(config.model, MultistyleConfig | ExemplarConfig)
     encoder = StyleEncoder(config.model.encoder, config.model.generator.style_dim)
     encoder.load_state_dict(state["modules"]["encoder_ema"])
     encoder.eval()

@@ -16,8 +16,8 @@ from inkbridge.train.scores import score
 
 FINER = 1.4
 """How much larger than the contents of training pictures are painted, if that is better."""
-MOST_LOST = 0.1
-"""Of a pack of seven styles scroll faces lost a third of the way, and were named as other styles."""
+MOST_LOST = 0.01
+"""Share of the way to a style that may be lost by painting larger: no more than measuring may differ."""
 MOST_STYLES = 32
 """Pictures of a style that results are measured against."""
 
@@ -32,11 +32,11 @@ def choose_short_side(
     """The short side up to which smaller pictures are to be painted enlarged; 0: as they are.
 
     An outline is some pixels wide, and of small pictures it takes arches and faces away; painted larger more
-    is kept, but of some styles less is reached, for strokes become finer than theirs. So up to `MOST_PAINTED`
-    contents are painted as they are and `FINER` times larger, and the larger is taken if its score of
-    training (of style covered and edges kept) is higher, mean over the styles, and no style loses more than
-    `MOST_LOST` of the way covered. Pictures are H x W x 3 uint8, `styles` by the names of the pack's;
-    `advance(done, total)` tells how far it is.
+    is kept, but strokes become finer than the style's, and the picture more of a photograph. So up to
+    `MOST_PAINTED` contents are painted as they are and `FINER` times larger, and the larger is taken if its
+    score of training is higher, mean over the styles, and no style covers less (by more than `MOST_LOST`).
+    Pictures are H x W x 3 uint8, `styles` by the names of the pack's; `advance(done, total)` tells how far it
+    is.
     """
     painted = spread(contents, MOST_PAINTED)
     meters = {name: measure(painted, spread(pictures, MOST_STYLES)) for name, pictures in styles.items()}

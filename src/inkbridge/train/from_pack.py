@@ -23,6 +23,7 @@ from inkbridge.train.networks.generator import Generator, GeneratorConfig
 from inkbridge.train.networks.repairer import Repairer, ToneNets, tone_nets
 from inkbridge.train.onnx_file import compare
 from inkbridge.train.recipe import Recipe
+from inkbridge.train.recipes.exemplar import Exemplar
 from inkbridge.train.recipes.multistyle import Multistyle
 from inkbridge.train.recipes.repair import Repair
 
@@ -65,7 +66,7 @@ def start_from(recipe: Recipe, wanted: str, styles: Mapping[str, PictureSet]) ->
         (recipe.generator, state),
         (recipe.generator_ema, state),
     ]
-    if isinstance(recipe, Multistyle) and file.encoder is not None:
+    if isinstance(recipe, Multistyle | Exemplar) and file.encoder is not None:
         encoder = encoder_of(file, wanted).state_dict()
         pairs += [(recipe.encoder, encoder), (recipe.encoder_ema, encoder)]
     _take_over(pairs, wanted)
@@ -180,5 +181,7 @@ def network_weights(model: bytes) -> dict[str, Tensor]:
 
 
 def _load(network: NetworkT, weights: dict[str, Tensor]) -> NetworkT:
-    network.load_state_dict({key: weights[key] for key in network.state_dict()})
+    # Networks of before shifts were had none.
+    named = [key for key in network.state_dict() if key in weights or not key.endswith(".shift.weight")]
+    network.load_state_dict({key: weights[key] for key in named})
     return network.eval().requires_grad_(False)

@@ -25,11 +25,14 @@ MOST_READ, MOST_PAINTED = 400, 12
 
 Distance = Callable[[list[RGB], list[RGB]], float]
 """How far results are, taken together, from pictures."""
+Distances = Callable[[list[RGB], list[RGB]], Distance]
+"""Contents and all pictures of a style -> what tells how far results of those contents are from some of
+these."""
 Floats = npt.NDArray[np.float32]
 
 
 def choose_look(
-    pack: StylePack, code: Code, pictures: Sequence[RGB], contents: Sequence[RGB], distance: Distance
+    pack: StylePack, code: Code, pictures: Sequence[RGB], contents: Sequence[RGB], distances: Distances
 ) -> tuple[Code, int]:
     """The code (1 x dim) of the look that the pack paints most faithfully, and how many pictures have it.
 
@@ -49,6 +52,7 @@ def choose_look(
         if len(alike) >= LEAST_PICTURES:
             looks.append((mean[None], alike))
     painted = spread(contents, MOST_PAINTED)
+    distance = distances(painted, read)
     far = [distance([pack.apply(content, look) for content in painted], of) for look, of in looks]
     chosen = int(np.argmin(far))
     if far[chosen] > NEARER * far[0]:

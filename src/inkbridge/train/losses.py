@@ -299,3 +299,105 @@ def _projections(
 def _contrasts(level: Tensor, patch: int, stride: int) -> Tensor:
     power = level.float().square().mean(1, keepdim=True)
     return F.avg_pool2d(power, patch, stride).flatten().sqrt()
+
+
+Moments = tuple[Tensor, Tensor]
+"""Of features: means, N x C, and covariances, N x C x C."""
+
+
+def moments(features: Tensor) -> Moments:
+    """Means and covariances of the C channels of N x C x H x W features over the places of each picture.
+
+    Together they hold what the Gram matrix holds (Gatys et al. 2015, Eq. 1), but apart: after a ReLU means
+    are large, and in a Gram matrix hardly anything else counts.
+    """
+    num, channels, height, width = features.shape
+    rows = features.permute(0, 2, 3, 1).reshape(num, height * width, channels)
+    means = wide(rows).mean(1)
+    rows = rows - means[:, None].to(rows.dtype)
+    return means, wide(torch.bmm(rows.transpose(1, 2), rows) / (height * width))
+
+
+def between_moments(first: Moments, second: Moments, share: Tensor) -> Moments:
+    """`share` (N) of the way from the first to the second, for each picture: what a fusion answers to."""
+    return (
+        torch.lerp(first[0], second[0], share[:, None]),
+        torch.lerp(first[1], second[1], share[:, None, None]),
+    )
+
+
+def moment_distance(results: Sequence[Moments], examples: Sequence[Moments]) -> Tensor:
+    """Sum over depths of |m - m*|^2 / |m*|^2 + |C - C*|^2 / (2 |C*|^2), mean over pictures.
+
+    m and C are means and covariances of an eye's features of a result, m* and C* those of its own example.
+    """
+    total = results[0][0].new_zeros(())
+    for (means, covariances), (wanted_means, wanted) in zip(results, examples, strict=True):
+        far = (means - wanted_means).square().sum(1) / wanted_means.square().sum(1).clamp_min(1e-6)
+        apart = (covariances - wanted).square().sum((1, 2)) / wanted.square().sum((1, 2)).clamp_min(1e-6)
+        total = total + (far + 0.5 * apart).mean()
+    return total
+
+
+def normalised_distance(result: Tensor, content: Tensor) -> Tensor:
+    """Mean squared difference of features N x C x H x W, each channel of a picture at mean 0 and spread 1.
+
+    The content loss of Johnson et al. 2016, Eq. 2, of instance-normalised features (Huang and Belongie 2017,
+    Eq. 5; Ulyanov et al. 2016): where a channel answers is compared, not how strongly. Channels that are
+    silent in a picture count little.
+    """
+    ours, theirs = _normalised(wide(result)), _normalised(wide(content))
+    return (ours - theirs).square().mean()
+
+
+def _normalised(features: Tensor) -> Tensor:
+    centred = features - features.mean((2, 3), keepdim=True)
+    variance = centred.square().mean((2, 3), keepdim=True)
+    return centred * torch.rsqrt(variance + 0.01 * variance.mean(1, keepdim=True) + 1e-6)
+
+
+def light_distance(result: Tensor, content: Tensor, pool: int = 8) -> Tensor:
+    """Mean squared difference of the light of N x 3 x H x W pictures, means of `pool` x `pool` pixels, each
+    picture's brought to mean 0 and spread 1.
+
+    Deep features alone do not know light from dark: with nothing else a run inverted lightness.
+    """
+    ours, theirs = (_light(F.avg_pool2d(wide(side), pool)) for side in (result, content))
+    return (ours - theirs).square().mean()
+
+
+def _light(image: Tensor) -> Tensor:
+    red, green, blue = image.unbind(1)
+    luma = 0.299 * red + 0.587 * green + 0.114 * blue
+    luma = luma - luma.mean((1, 2), keepdim=True)
+    return luma / (luma.square().mean((1, 2), keepdim=True).sqrt() + 0.1)
+
+
+def colour_distance(
+    result: Tensor, example: Tensor, second: Tensor, share: Tensor, rng: torch.Generator, num: int = 8
+) -> Tensor:
+    """Sliced Wasserstein distance between the colours of each result and those of its own example.
+
+    N x 3 x H x W pictures of one size; colours are those of places of 2 x 2 and of 8 x 8 pixels, on `num`
+    random directions (Rabin et al. 2011). The target is the barycentre of `example` and `second`, `share` (N)
+    of the way to the latter.
+    """
+    total = wide(result.new_zeros(()))
+    for pool in (2, 8):
+        directions = random_directions(3, num, rng).to(result.device)
+        ours, theirs, others = (
+            wide(F.avg_pool2d(wide(side), pool).flatten(2).transpose(1, 2) @ directions)
+            .transpose(1, 2)
+            .flatten(0, 1)
+            for side in (result, example, second)
+        )
+        with torch.no_grad():
+            wanted = torch.lerp(_sorted(theirs), _sorted(others), share.repeat_interleave(num)[:, None])
+            order = _argsort(ours.detach())
+        total = total + (ours.gather(1, order) - wanted).abs().mean()
+    return total
+
+
+def wide(values: Tensor) -> Tensor:
+    """In float32, or float64 if they are: sums over many places need more than half precision."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))

@@ -19,13 +19,15 @@ from inkbridge.train.health import Health
 from inkbridge.train.recipe import Recipe
 from inkbridge.train.run_folder import RunFolder
 from inkbridge.train.samples import choose, choose_unseen, painted, square
-from inkbridge.train.scores import best_moment, interval, over_styles, score
+from inkbridge.train.scores import KEPT, PIXELS, best_moment, interval, judged_by, over_styles, score
 
 Figures = dict[str, float]
 Meter = Callable[[list[RGB]], list[Figures]]
-"""Results -> figures of all of them ("covered", "edges", "repeats"), then of all but each one."""
+"""Results -> figures of all of them ("covered", "recognised" or "edges", and more), then of all but each
+one."""
 Measure = Callable[[list[RGB], list[RGB]], Meter]
-"""Contents and style pictures -> what measures results of those contents in that style."""
+"""Contents and style pictures -> what measures results of those contents in that style. Its attribute
+`judge`, if it has one, is the name of who judges (`inkbridge.metrics.quality.Quality`)."""
 
 NUM_CONTENTS, NUM_STYLES, NUM_UNSEEN_STYLES = 12, 32, 8
 FEWEST = 12
@@ -51,16 +53,19 @@ class Moments:
         self._run, self._recipe = run, recipe
         self._contents = choose_unseen(content, NUM_CONTENTS)
         self._styles = {name: _pictures(style) for name, style in styles.items()}
-        self._measure = measure
+        self._measure, self._judge = measure, getattr(measure, "judge", PIXELS)
         self._meters: list[Meter] = []
         self.best = -1
         """Images seen at the best moment, -1 before the first."""
         self._best_score = np.full(1, -np.inf)
-        self._scores = over_styles(run.read_quality())
+        # Scores of another judge cannot be compared: then the best is sought anew.
+        ours = judged_by(run.read_quality(), self._judge)
+        self._scores = over_styles(ours)
         if run.best.exists():
             state = read_checkpoint(run.best)
-            self.best = state["progress"]["images_seen"]
-            self._best_score = np.array(state["scores"])
+            if state.get("judge", PIXELS) == self._judge:
+                self.best = state["progress"]["images_seen"]
+                self._best_score = np.array(state["scores"])
 
     def measure(self, done: Progress, progress: float) -> dict[str, Figures]:
         """Paint, measure, write a line of the quality curve for each style, and keep the state if it is best.
@@ -85,6 +90,7 @@ class Moments:
                 {
                     "images_seen": done.images_seen,
                     "style": name,
+                    "judge": self._judge,
                     **rounded,
                     "scores": [round(value, 6) for value in scores[-1]],
                 }
@@ -98,6 +104,7 @@ class Moments:
                     "progress": vars(done),
                     "modules": self._recipe.averaged_states(),
                     "scores": self._best_score.tolist(),
+                    "judge": self._judge,
                 },
             )
         draw_curve(self._run, self.best)
@@ -107,9 +114,10 @@ class Moments:
     def summary(self) -> str:
         """Which moment was best, and how good."""
         low, high = interval(self._best_score)
+        kept = KEPT["edges" if self._judge == PIXELS else "recognised"]
         return (
             f"Best measured: after {self.best:,} images, score {self._best_score[0]:.2f} ({low:.2f} to "
-            f"{high:.2f}; of style covered and edges kept, 1 is all). That state will be exported."
+            f"{high:.2f}; of style covered and {kept}, 1 is all). That state will be exported."
         )
 
     def advice(self, images_seen: int) -> str:

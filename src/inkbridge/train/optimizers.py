@@ -162,7 +162,10 @@ def set_lrs(
     images_seen: int,
     lr_factor: float = 1.0,
 ) -> None:
-    """Warm-up and schedule, for both networks, all multiplied by `lr_factor`."""
+    """Warm-up and schedule, for both networks, all multiplied by `lr_factor`.
+
+    A group of parameters that has "times" learns at so many times the rate of the others.
+    """
     schedule = SCHEDULES[config.schedule]
     for optimizer, lr, warm_up_images, final in (
         (optimizer_g, generator_lr(config), config.generator_warm_up_images, config.generator_final),
@@ -170,4 +173,4 @@ def set_lrs(
     ):
         factor = schedule(progress, config.decay_from, final) * warm_up(images_seen, warm_up_images)
         for group in optimizer.param_groups:
-            group["lr"] = lr * factor * lr_factor
+            group["lr"] = lr * factor * lr_factor * group.get("times", 1.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -47,6 +47,9 @@ class AdversarialConfig:
 class GanConfig:
     """What every recipe can be told."""
 
+    data_defaults: ClassVar[dict[str, Any]] = {}
+    """Settings of the data that are otherwise with this recipe, where nothing else is said."""
+
     batch: int = 4
     """Pictures of an update, in all processes together."""
     at_once: int = 0
@@ -72,6 +75,8 @@ class Choice:
     fused_with: int | None = None
     """A second style, of which the result is to have `share`."""
     share: float = 0.0
+    styles: tuple[int, ...] = ()
+    """The style of each picture of the update, where they differ."""
 
 
 @dataclass
@@ -113,7 +118,7 @@ class Recipe:
         """Raises ConfigError for more styles than the recipe can learn."""
         if num_styles != 1 and not self.many_styles:
             raise ConfigError(
-                f"Recipe {self.name} learns one style, not {num_styles}. For several: --set recipe=multistyle"
+                f"Recipe {self.name} learns one style, not {num_styles}. For several: --recipe exemplar"
             )
         self.device, self.num_styles = device, num_styles
         self._adversarial, self._optimizing = config.losses, config.optimizer
@@ -123,7 +128,7 @@ class Recipe:
         self.lr_factor = 1.0
         """By which all learning rates are multiplied: less than 1 once training broke."""
         self.generator = make_generator(config.generator, num_styles)
-        self.discriminator = make_discriminator(config.discriminator, num_styles, judged_channels)
+        self.discriminator = self.make_discriminator(config.discriminator, num_styles, judged_channels)
         self.optimizer_g, self.optimizer_d = (
             OPTIMIZERS[config.optimizer.name](place(network, device), lr, config.optimizer.betas)
             for network, lr in (
@@ -137,6 +142,10 @@ class Recipe:
         self.probability = AdaptiveProbability() if config.adaptive else None
         if self.probability is not None:
             self.keep("probability", self.probability)
+
+    def make_discriminator(self, config: DiscriminatorConfig, num_styles: int, channels: int) -> nn.Module:
+        """The discriminator, with an output for each style, of pictures with so many channels."""
+        return make_discriminator(config, num_styles, channels)
 
     def modules(self) -> dict[str, nn.Module]:
         """What a checkpoint holds, by name."""

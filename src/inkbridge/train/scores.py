@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,13 @@ import numpy.typing as npt
 Scores = npt.NDArray[np.float64]
 """The score over all measured contents, then over all but each one."""
 
+KEPT = {"recognised": "content recognised", "edges": "edges kept"}
+"""Figures that say how much is left of the contents, the better one first."""
+PIXELS = "pixels"
+"""The judge where no eye looks (`inkbridge.metrics.quality.PIXELS`)."""
+ENOUGH = 0.5
+"""How surely contents are to be recognised; more is not asked for, lest results stay photographs. Line
+drawings made of photographs are at 0.6, photographs blurred by 6 pixels of 256 at 0.45, others at 0."""
 AS_GOOD = 0.5
 """A moment is as good as that of the highest score if it is less than so many standard errors of their
 difference below it. The highest of many nearly equal scores is high by luck, and later results are calmer:
@@ -18,12 +25,30 @@ after 319 images a run of `cyclegan` had 0.369, after 550 0.363; on other photog
 
 
 def score(figures: Mapping[str, float]) -> float:
-    """Style and content in one number: the harmonic mean of the shares covered and kept, 0 to 1.
+    """Style and content in one number: the harmonic mean of the style "covered" and the content kept, 0 to 1.
 
-    0 for a copy of the content, and for a style without the content; as high as both are together.
+    0 for a copy of the content, and for a style without the content; as high as both are together. Kept is
+    how surely contents are "recognised", of which `ENOUGH` is all that counts; without an eye "edges".
     """
-    covered, edges = (min(max(figures[name], 0.0), 1.0) for name in ("covered", "edges"))
-    return 2 * covered * edges / (covered + edges) if covered + edges else 0.0
+    name = kept_by(figures)
+    kept = figures[name] / (ENOUGH if name == "recognised" else 1.0)
+    covered, kept = (min(max(share, 0.0), 1.0) for share in (figures["covered"], kept))
+    return 2 * covered * kept / (covered + kept) if covered + kept else 0.0
+
+
+def kept_by(figures: Mapping[str, Any]) -> str:
+    """The name of the figure that says how much is left of the contents."""
+    return "recognised" if "recognised" in figures else "edges"
+
+
+def judged_by(entries: Sequence[dict[str, Any]], judge: str | None = None) -> list[dict[str, Any]]:
+    """The lines of a quality curve that this judge wrote, or that of the last line.
+
+    Scores of different judges cannot be compared. Lines of earlier versions name none; pixels judged them.
+    """
+    if judge is None and entries:
+        judge = entries[-1].get("judge", PIXELS)
+    return [entry for entry in entries if entry.get("judge", PIXELS) == judge]
 
 
 def interval(scores: Scores) -> tuple[float, float]:

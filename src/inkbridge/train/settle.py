@@ -12,7 +12,7 @@ import torch
 from inkbridge.errors import ConfigError, DataError
 from inkbridge.images import find_pictures
 from inkbridge.inspect.fitness import FEW_STYLES
-from inkbridge.train.config import TrainConfig, to_dict
+from inkbridge.train.config import TrainConfig, from_dict, to_dict
 from inkbridge.train.data import PictureSet, load_pictures, median_short_side
 from inkbridge.train.pairs import load_pairs
 from inkbridge.train.precision import resolve_precision
@@ -50,7 +50,9 @@ def settle_config(
     for name, left_open in LEFT_OPEN.items():
         if wanted[name] == left_open:
             wanted[name] = recorded.get(name, left_open)
-    differing = [name for name in recorded if recorded[name] != wanted[name]]
+    # What an earlier version did not record yet was as it is by default.
+    complete = _plain(to_dict(from_dict(recorded, str(run.config))))
+    differing = [name for name in complete if complete[name] != wanted[name]]
     if differing:
         raise ConfigError(
             f"'{run.path}' was started with other settings ({', '.join(differing)}). "
@@ -135,7 +137,7 @@ def load_sides(
     content = load_pictures(content_dir, "content", config.data, cache, config.seed)
     if RECIPES[config.recipe].alone:
         return content, dict.fromkeys(folders, content)
-    side = median_short_side(content.pictures)
+    side = round(config.data.style_side * median_short_side(content.pictures))
     return content, {
         name: load_pictures(folder, "style", config.data, cache, config.seed, name, side)
         for name, folder in folders.items()

@@ -3,6 +3,7 @@ seen."""
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -11,7 +12,7 @@ from inkbridge.train.config import TrainConfig
 from inkbridge.train.data import Crops, PictureSet
 from inkbridge.train.precision import mixed
 from inkbridge.train.processes import Processes
-from inkbridge.train.recipe import Recipe
+from inkbridge.train.recipe import Choice, Recipe
 
 
 class Updates:
@@ -42,9 +43,7 @@ class Updates:
         choice = self.recipe.choose(config.seed, images_seen // batch)
         style = content
         if not self.recipe.alone:
-            crops = self.style_crops[choice.style]
-            take = crops.of_one_picture if choice.from_one_picture else crops.batch
-            style = self._whole(take(images_seen, mine))
+            style = self._whole(self._style(choice, images_seen, mine))
         rng = torch.Generator().manual_seed((config.seed << 32) + images_seen)
         torch.manual_seed((config.seed << 32) + images_seen)  # what draws for itself, as dropout does
         with mixed(config.precision, self.device):
@@ -53,6 +52,12 @@ class Updates:
                 return self.recipe.autoencode(both, choice.style, progress, images_seen, rng)
             _, parts = self.recipe.update(content, style, choice, progress, images_seen, rng)
         return parts
+
+    def _style(self, choice: Choice, images_seen: int, mine: list[int]) -> RGB:
+        if choice.styles:
+            return np.stack([self.style_crops[choice.styles[i]].at(images_seen + i) for i in mine])
+        crops = self.style_crops[choice.style]
+        return (crops.of_one_picture if choice.from_one_picture else crops.batch)(images_seen, mine)
 
     def _whole(self, pictures: RGB) -> Tensor:
         share = torch.from_numpy(pictures).to(self.device)

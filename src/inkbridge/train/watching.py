@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from inkbridge.errors import TrainingError
 from inkbridge.train.run_folder import RunFolder
-from inkbridge.train.scores import best_moment, over_styles
+from inkbridge.train.scores import best_moment, judged_by, over_styles
 
 NOT_LOSSES = {"images_seen", "seconds", "progress", "finished", "images_per_second"}
 """Of a line of the log."""
@@ -30,7 +31,7 @@ class Watched:
     """Images seen at each line of the log."""
     losses: dict[str, list[float]]
     """Each by its name, at each line of the log."""
-    quality: dict[str, list[dict[str, float]]] = field(default_factory=dict)
+    quality: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """The points of each style's quality curve, with images_seen."""
     best: tuple[int, float] | None = None
     """Images seen at the best moment, and its score."""
@@ -49,10 +50,11 @@ def watched(run: Path) -> Watched | None:
     if not logged:
         return None
     now = logged[-1]
-    moments = over_styles(folder.read_quality())
+    judged = judged_by(folder.read_quality())
+    moments = over_styles(judged)
     best = best_moment(moments) if moments else None
-    quality: dict[str, list[dict[str, float]]] = {}
-    for entry in folder.read_quality():
+    quality: dict[str, list[dict[str, Any]]] = {}
+    for entry in judged:
         quality.setdefault(entry["style"], []).append(entry)
     samples = sorted(folder.samples.glob("*.jpg")) if folder.samples.is_dir() else []
     return Watched(

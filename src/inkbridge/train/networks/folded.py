@@ -104,7 +104,11 @@ class Folded(nn.Module):
 @torch.no_grad()
 def fold(generator: Generator, code: Tensor) -> Folded:
     """The generator for one style code (1 x style_dim), on the CPU."""
-    found = {name: value.clone() for name, value in generator.state_dict().items() if ".affine." not in name}
+    found = {
+        name: value.clone()
+        for name, value in generator.state_dict().items()
+        if ".affine." not in name and ".shift." not in name
+    }
     for name, module in generator.named_modules():
         if isinstance(module, ModulatedConv):
             scale = module.affine(code)
@@ -112,6 +116,7 @@ def fold(generator: Generator, code: Tensor) -> Folded:
             found[f"{name}.weight"] = (
                 module.weight * scale[0, None, :, None, None] * demodulation.view(-1, 1, 1, 1)
             )
+            found[f"{name}.bias"] = module.bias + module.shift(code)[0]
     gain = generator.surface.gain(code)[0]
     found["surface.to_rgb.weight"] = generator.surface.to_rgb.weight * gain[None, :, None, None]
     half, _, body = generator.feature_channels

@@ -64,9 +64,11 @@ class ModulatedConv(nn.Module):
         self.affine = nn.Linear(style_dim, in_channels)
         nn.init.normal_(self.affine.weight, std=0.3 / math.sqrt(style_dim))
         nn.init.ones_(self.affine.bias)
+        self.shift = nn.Linear(style_dim, out_channels, bias=False)
+        nn.init.zeros_(self.shift.weight)
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        scale = self.affine(style)
+        scale, bias = self.affine(style), self.bias + self.shift(style)
         padding = 1
         if self.mirror:
             x, padding = F.pad(x, (1, 1, 1, 1), mode="reflect"), 0
@@ -75,9 +77,14 @@ class ModulatedConv(nn.Module):
         if style.shape[0] == 1 and not torch.onnx.is_in_onnx_export():
             weight = self.weight * scale[0, None, :, None, None]
             weight = weight * demodulation.view(-1, 1, 1, 1)
-            return F.conv2d(x, weight, self.bias, padding=padding)
+            return F.conv2d(x, weight, bias[0], padding=padding)
         y = F.conv2d(x * scale[:, :, None, None], self.weight, padding=padding)
-        return y * demodulation[:, :, None, None] + self.bias[:, None, None]
+        return y * demodulation[:, :, None, None] + bias[:, :, None, None]
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
+        # Networks of before shifts were had none.
+        state_dict.setdefault(f"{prefix}shift.weight", torch.zeros_like(self.shift.weight))
+        super()._load_from_state_dict(state_dict, prefix, *others)
 
     def power(self) -> Tensor:
         """Sum of squares of each input-output pair of kernels: in_channels x out_channels."""

@@ -1,0 +1,229 @@
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from PIL import Image
+
+import inkbridge
+from conftest import TINY, made_picture, run_inkbridge
+from inkbridge.errors import ConfigError
+from inkbridge.eye import read_eye
+from inkbridge.images import read_picture
+from inkbridge.train import losses
+from inkbridge.train.budget import Budget
+from inkbridge.train.config import load_config
+from inkbridge.train.export import export_run
+from inkbridge.train.loop import train
+from inkbridge.train.networks.eye import Eye
+from inkbridge.train.onnx_file import to_file
+from inkbridge.train.recipe import Choice
+from inkbridge.train.recipes.exemplar import Exemplar
+
+OF_CUT = ("projection=", "losses.content_places=")
+SETTINGS = [s for s in TINY if not s.startswith(OF_CUT)]
+SETTINGS += ["encoder.width=4", "data.crop=64", "data.minimum=3", "batch=4"]
+COLOURS = {"red-ink": (170, 40, 30), "blue-ink": (30, 50, 160)}
+
+
+@pytest.fixture(scope="module")
+def eye() -> Eye:
+    return Eye(read_eye("squeezenet11"), "squeezenet11")
+
+
+def recipe(num_styles: int = 2, *settings: str) -> Exemplar:
+    torch.manual_seed(0)
+    config = load_config(None, [*SETTINGS, *settings], "exemplar")
+    return Exemplar(config.model, torch.device("cpu"), num_styles)
+
+
+def batch(seed: int, num: int = 4, size: int = 64) -> torch.Tensor:
+    rng = torch.Generator().manual_seed(seed)
+    return (torch.rand(num, 3, size, size, generator=rng) * 2 - 1).contiguous(
+        memory_format=torch.channels_last
+    )
+
+
+def stripes(colour: tuple[int, int, int], i: int, height: int = 80, width: int = 100) -> np.ndarray:
+    y, x = np.mgrid[:height, :width]
+    ink = ((x + (2 + i % 3) * y) // 5) % 2
+    return np.where(ink[..., None] == 1, np.array(colour), np.array([235, 225, 200])).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def inks(tmp_path_factory):
+    """Contents, and two styles that are stripes of one colour each."""
+    base = tmp_path_factory.mktemp("inks")
+    (base / "content").mkdir()
+    for i in range(10):
+        Image.fromarray(made_picture(72, 96, i)).save(base / "content" / f"{i}.png")
+    for name, colour in COLOURS.items():
+        (base / name).mkdir()
+        for i in range(6):
+            Image.fromarray(stripes(colour, i)).save(base / name / f"{i}.png")
+    return base / "content", {name: base / name for name in COLOURS}
+
+
+@pytest.fixture(scope="module")
+def inks_pack(inks, tmp_path_factory):
+    base = tmp_path_factory.mktemp("trained")
+    fast = ["optimizer.generator_lr=4e-3", "optimizer.ema_half_life=200", "losses.adversarial_weight=0.1"]
+    config = load_config(None, [*SETTINGS, *fast, "generator.width=16", "generator.body=32"], "exemplar")
+    assert train(*inks, base / "run", config, Budget(images=1200))
+    export_run(base / "run", base / "inks.stylepack")
+    return base / "inks.stylepack"
+
+
+def test_the_eye_sees_in_training_what_it_sees_in_measures(eye):
+    image = batch(1, 2, 96)
+    session = onnxruntime.InferenceSession(read_eye("squeezenet11"), providers=["CPUExecutionProvider"])
+    for ours, theirs in zip(eye(image), session.run(None, {"image": image.numpy()}), strict=True):
+        assert np.abs(ours.numpy() - theirs).max() < 1e-3 * np.abs(theirs).max()
+
+
+def test_the_eye_never_learns_and_hands_gradients_on(eye):
+    assert not list(eye.parameters())
+    assert not eye.state_dict()
+    image = batch(1, 1).requires_grad_(True)
+    eye(image)[4].square().mean().backward()
+    assert image.grad is not None
+    assert image.grad.abs().max() > 0
+    own = recipe()
+    assert not any("eye" in name for name in own.modules())
+
+
+def test_an_eye_with_other_operations_is_refused_in_a_sentence(tmp_path):
+    class Odd(torch.nn.Module):
+        def forward(self, x):
+            y = torch.nn.functional.avg_pool2d(x, 2)
+            return y, y.cumsum(2), torch.nn.functional.avg_pool2d(y, 2)
+
+    path = tmp_path / "odd.onnx"
+    shapes = {"image": {0: "n", 2: "h", 3: "w"}}
+    path.write_bytes(to_file(Odd(), (torch.zeros(1, 3, 64, 64),), ["image"], ["a", "b", "c"], shapes))
+    with pytest.raises(ConfigError, match=r"odd\.onnx: training cannot look through .* kind CumSum"):
+        recipe(1, f'eye="{path}"')
+
+
+def test_every_style_has_as_many_pictures_of_a_run_and_the_same_ones_again():
+    own = recipe(3)
+    chosen = [own.choose(7, update).styles for update in range(30)]
+    assert {len(styles) for styles in chosen} == {4}
+    every = [style for styles in chosen for style in styles]
+    assert [every.count(style) for style in range(3)] == [40, 40, 40]
+    assert chosen == [own.choose(7, update).styles for update in range(30)]
+    assert chosen != [own.choose(8, update).styles for update in range(30)]
+
+
+def test_moments_tell_examples_apart_and_fusions_lie_between(eye):
+    pictures = torch.from_numpy(
+        np.stack([stripes(colour, 0, 64, 64) for colour in COLOURS.values()]).astype(np.float32)
+    ).permute(0, 3, 1, 2)
+    found = [losses.moments(some) for some in eye(pictures / 127.5 - 1)]
+
+    def between(share: float) -> list[losses.Moments]:
+        part = torch.full((2,), share)
+        return [losses.between_moments(some, (some[0].flip(0), some[1].flip(0)), part) for some in found]
+
+    far = [float(losses.moment_distance(between(share), found)) for share in (0.0, 0.25, 0.5, 1.0)]
+    assert far[0] == 0.0
+    assert far == sorted(far)
+    assert float(losses.moment_distance(between(0.5), between(0.5))) == 0.0
+
+
+def test_normalised_features_mind_where_and_not_how_strongly(eye):
+    image = torch.from_numpy(made_picture(96, 96, 3)).permute(2, 0, 1)[None] / 127.5 - 1
+    paler = 0.5 * image
+    same, other = eye(image)[4], eye(image.flip(3))[4]
+    assert losses.normalised_distance(eye(paler)[4], same) < 0.5 * losses.normalised_distance(other, same)
+    assert losses.light_distance(paler, image) < 0.05
+    assert losses.light_distance(-image, image) > 1.0
+
+
+def test_colours_of_a_result_are_compared_with_those_of_its_own_example():
+    red, blue = (torch.tensor(c).view(1, 3, 1, 1).expand(1, 3, 32, 32) / 127.5 - 1 for c in COLOURS.values())
+    none, rng = torch.zeros(2), torch.Generator().manual_seed(0)
+    both = torch.cat([red, blue])
+    assert losses.colour_distance(both, both, both, none, rng) == 0.0
+    assert losses.colour_distance(both.flip(0), both, both, none, rng) > 0.2
+    assert losses.colour_distance(both.flip(0), both, both.flip(0), none + 1, rng) == 0.0
+
+
+def test_a_name_is_the_mean_of_what_is_read_from_its_pictures():
+    own = recipe(2, "optimizer.generator_lr=0", "losses.fusion=0")
+    for step in range(200):
+        styles = own.choose(0, step).styles
+        shown = torch.stack([torch.full((3, 64, 64), 0.8 if style else -0.8) for style in styles])
+        rng = torch.Generator().manual_seed(step)
+        own.update(batch(1), shown, Choice(styles=styles), 0.1, 4 * step, rng)
+    for style, level in enumerate((-0.8, 0.8)):
+        with torch.no_grad():
+            read = own.encoder(torch.full((1, 3, 64, 64), level))
+        assert torch.allclose(own.generator.styles[style], read[0], atol=1e-4)
+
+
+def test_names_examples_and_fusions_paint_in_their_colours(inks_pack, tmp_path):
+    pack, content = inkbridge.load(inks_pack), made_picture(96, 128, 77)
+    assert pack.styles == list(COLOURS)
+
+    def redness(picture: np.ndarray) -> float:
+        return float((picture[..., 0].astype(float) - picture[..., 2]).mean())
+
+    red, blue = (redness(pack.apply(content, name)) for name in COLOURS)
+    assert red > blue + 10
+    between = redness(pack.apply(content, {"red-ink": 0.5, "blue-ink": 0.5}))
+    assert blue < between < red
+    led = [redness(pack.apply(content, like=stripes(colour, 1))) for colour in COLOURS.values()]
+    assert led[0] > led[1] + 10
+
+
+def test_an_example_leads_a_pack_of_one_style_too(inks, tmp_path):
+    content, styles = inks
+    settings = [part for setting in [*SETTINGS, "evaluate_every=0"] for part in ("--set", setting)]
+    folders = ["--content", str(content), "--style", str(styles["red-ink"])]
+    done = run_inkbridge("train", *folders, "--out", str(tmp_path / "run"), "--images", "16", *settings)
+    assert done.returncode == 0, done.stderr
+    assert '"recipe": "exemplar"' in (tmp_path / "run" / "config.json").read_text()
+    done = run_inkbridge("export", str(tmp_path / "run"), "-o", str(tmp_path / "red.stylepack"))
+    assert done.returncode == 0, done.stderr
+    picture = tmp_path / "photo.png"
+    Image.fromarray(made_picture(70, 90, 5)).save(picture)
+    example = next(styles["blue-ink"].glob("*.png"))
+    told = [
+        "--pack",
+        str(tmp_path / "red.stylepack"),
+        "--like",
+        str(example),
+        "-o",
+        str(tmp_path / "out.png"),
+    ]
+    done = run_inkbridge("apply", str(picture), *told)
+    assert done.returncode == 0, done.stderr
+    assert read_picture(tmp_path / "out.png").rgb.shape == (70, 90, 3)
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        (["--eye", "nowhere.onnx"], "Eye 'nowhere.onnx' does not exist"),
+        (["--eye", "none", "--recipe", "exemplar"], "--eye none cannot be used with recipe exemplar"),
+        (["--eye", "squeezenet11", "--recipe", "cut"], "only exemplar has an eye"),
+        (["--set", "discriminator.kind=patch"], "only eye learns many styles"),
+    ],
+)
+def test_eyes_that_do_not_fit_are_refused_before_anything_is_made(told, said, inks, tmp_path):
+    content, styles = inks
+    folders = ["--content", str(content), "--style", str(styles["red-ink"])]
+    done = run_inkbridge("train", *folders, "--out", str(tmp_path / "run"), "--images", "8", *told)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "run" / "config.json").exists()
+
+
+def test_without_an_eye_training_is_as_before(inks, tmp_path):
+    content, styles = inks
+    folders = ["--content", str(content), "--style", str(styles["red-ink"]), "--out", str(tmp_path / "run")]
+    settings = [part for setting in [*TINY, "data.minimum=3"] for part in ("--set", setting)]
+    done = run_inkbridge("train", *folders, "--images", "4", "--eye", "none", *settings)
+    assert done.returncode == 0, done.stderr
+    assert '"recipe": "cut"' in (tmp_path / "run" / "config.json").read_text()
