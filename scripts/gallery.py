@@ -73,6 +73,19 @@ def main() -> None:
             [("ukiyo-e", inkbridge.load("ukiyo-e").apply(photo)) for photo in photos.values()],
         ],
     )
+    world = inkbridge.load("world")
+    page.section(
+        "Twenty-one cultures and masters",
+        "`inkbridge apply photo.jpg --pack world --style NAME`: the first pack trained through an eye.",
+        "world",
+        [
+            row
+            for name in ("college", "palms")
+            for row in batched(
+                [("photograph", photos[name]), *((s, world.apply(photos[name], s)) for s in world.styles)], 6
+            )
+        ],
+    )
     monet, van_gogh = paintings["monet-etretat"], paintings["van-gogh-starry-night"]
     page.section(
         "Van Gogh onto Monet, Monet onto Van Gogh",
@@ -136,6 +149,11 @@ def main() -> None:
         ],
     )
     (OUT / "README.md").write_text("\n".join(page.lines).rstrip() + "\n")
+
+
+def batched(row: list[tuple[str, RGB]], num: int) -> list[list[tuple[str, RGB]]]:
+    """A row as rows of so many."""
+    return [row[start : start + num] for start in range(0, len(row), num)]
 
 
 def sheet(rows: Sequence[Sequence[tuple[str, RGB]]]) -> RGB:

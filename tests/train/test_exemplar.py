@@ -6,13 +6,16 @@ from PIL import Image
 
 import inkbridge
 from conftest import TINY, made_picture, run_inkbridge
+from inkbridge.catalogue import find_pack
 from inkbridge.errors import ConfigError
 from inkbridge.eye import read_eye
 from inkbridge.images import read_picture
+from inkbridge.pack_format import read_pack
 from inkbridge.train import losses
 from inkbridge.train.budget import Budget
 from inkbridge.train.config import load_config
 from inkbridge.train.export import export_run
+from inkbridge.train.from_pack import generator_of, network_weights
 from inkbridge.train.loop import train
 from inkbridge.train.networks.eye import Eye
 from inkbridge.train.onnx_file import to_file
@@ -159,6 +162,16 @@ def test_a_name_is_the_mean_of_what_is_read_from_its_pictures():
         with torch.no_grad():
             read = own.encoder(torch.full((1, 3, 64, 64), level))
         assert torch.allclose(own.generator.styles[style], read[0], atol=1e-4)
+
+
+def test_a_pack_of_before_shifts_is_read_as_if_they_were_nothing():
+    path, _ = find_pack("brush-to-print")
+    file = read_pack(path)
+    assert not any("shift" in name for name in network_weights(file.generator))
+    generator = generator_of(file, "brush-to-print")  # compares what both paint
+    shifts = [value for name, value in generator.state_dict().items() if ".shift." in name]
+    assert shifts
+    assert not any(shift.any() for shift in shifts)
 
 
 def test_names_examples_and_fusions_paint_in_their_colours(inks_pack, tmp_path):

@@ -31,7 +31,7 @@ from inkbridge.train.checkpoint import read_checkpoint, save_state
 from inkbridge.train.data import Crops, DataConfig, load_pictures
 from inkbridge.train.export import to_onnx
 from inkbridge.train.from_pack import generator_of
-from inkbridge.train.networks.generator import Generator, GeneratorConfig
+from inkbridge.train.networks.generator import Generator, GeneratorConfig, Shift
 from inkbridge.train.onnx_file import compare
 from inkbridge.train.precision import mixed, resolve_precision
 from inkbridge.train.schedule import ramp
@@ -201,6 +201,10 @@ def _start(teacher: Generator, sizes: GeneratorConfig, seed: int) -> Generator:
     student.surface.load_state_dict(teacher.surface.state_dict())
     student.surface.requires_grad_(False)
     student.styles.requires_grad_(False)
+    shifted = any(module.weight.any() for module in teacher.modules() if isinstance(module, Shift))
+    for module in student.modules():
+        if isinstance(module, Shift):
+            module.requires_grad_(shifted)
     return student
 
 

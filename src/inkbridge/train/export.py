@@ -115,7 +115,9 @@ def export_run(
             for (entry, shown), code in zip(entries, codes, strict=True)
         ],
         size=SizeRules(
-            multiple, overlap, border=0 if _crops_were_whole(run, config.data.crop) else generator.border
+            multiple,
+            overlap,
+            border=0 if _crops_were_whole(run, config.data.crop) else _border(config, generator),
         ),
         generator_sha256="",
         kind="repair" if repairs else "style",
@@ -202,6 +204,11 @@ def _choose_looks(
             say(f"{entry.name}: the look of {num} of its {len(pictures)} pictures, painted most faithfully.")
         done += len(pictures)
         advance(done, total)
+
+
+def _border(config: TrainConfig, generator: AnyGenerator) -> int | None:
+    border = RECIPES[config.recipe].border
+    return generator.border if border is None else border
 
 
 def to_title(name: str) -> str:

@@ -109,6 +109,8 @@ class Recipe:
     many_styles = False
     pairs = False
     """Whether content and style pictures belong together one by one."""
+    border: int | None = None
+    """Pixels beyond its border that packs are shown of a picture, where other than the generator says."""
     alone = False
     """Whether it learns from contents alone, of which it makes what is to be painted."""
 

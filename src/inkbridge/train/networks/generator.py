@@ -46,12 +46,27 @@ class GeneratorConfig:
     """Numbers in a style code (modulated)."""
 
 
+class Shift(nn.Module):
+    """What a style adds to the biases: N x style_dim -> N x channels, linear, at first 0.
+
+    It learns only where a recipe says so (`requires_grad`): with one style a bias does the same, and a weight
+    for each number of the code makes its steps many times longer.
+    """
+
+    def __init__(self, style_dim: int, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(channels, style_dim), requires_grad=False)
+
+    def forward(self, style: Tensor) -> Tensor:
+        return F.linear(style, self.weight)
+
+
 class ModulatedConv(nn.Module):
     """3 x 3 convolution whose input channels are scaled by the style and whose output is renormalised.
 
-    y = d * conv(s * x, W), with s = affine(style) and d_o = 1 / sqrt(sum_ik (s_i W_oik)^2), Eq. 1 and 3
-    of Karras et al. 2020. One style for the whole batch is folded into the weights, which is the same
-    function and spares two passes over the activations.
+    y = d * conv(s * x, W) + b + shift(style), with s = affine(style) and d_o = 1 / sqrt(sum (s_i W_oik)^2):
+    Eq. 1 and 3 of Karras et al. 2020, but for the shift. One style for the whole batch is folded into the
+    weights, which is the same function and spares two passes over the activations.
     """
 
     def __init__(self, in_channels: int, out_channels: int, style_dim: int, mirror: bool = False) -> None:
@@ -64,8 +79,7 @@ class ModulatedConv(nn.Module):
         self.affine = nn.Linear(style_dim, in_channels)
         nn.init.normal_(self.affine.weight, std=0.3 / math.sqrt(style_dim))
         nn.init.ones_(self.affine.bias)
-        self.shift = nn.Linear(style_dim, out_channels, bias=False)
-        nn.init.zeros_(self.shift.weight)
+        self.shift = Shift(style_dim, out_channels)
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
         scale, bias = self.affine(style), self.bias + self.shift(style)
