@@ -581,7 +581,7 @@ class TestTheCommands:
         assert "leave --style out" in done.stderr
         done = run_inkbridge("train", "--content", trained / "sound", "--out", tmp_path / "other")
         assert done.returncode == 1
-        assert "Recipe cut needs --style" in done.stderr
+        assert "Recipe exemplar needs --style" in done.stderr
 
     def test_damage_repair_look_at_the_mask_and_give_it_back(self, trained, tmp_path):
         photo, hurt = tmp_path / "photo.png", tmp_path / "hurt.jpg"
