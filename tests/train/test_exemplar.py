@@ -14,12 +14,13 @@ from inkbridge.pack_format import read_pack
 from inkbridge.train import losses
 from inkbridge.train.budget import Budget
 from inkbridge.train.config import load_config
+from inkbridge.train.data import Crops, load_pictures
 from inkbridge.train.export import export_run
 from inkbridge.train.from_pack import generator_of, network_weights
+from inkbridge.train.looks import choose_looks
 from inkbridge.train.loop import train
 from inkbridge.train.networks.eye import Eye
 from inkbridge.train.onnx_file import to_file
-from inkbridge.train.recipe import Choice
 from inkbridge.train.recipes.exemplar import Exemplar
 
 OF_CUT = ("projection=", "losses.content_places=")
@@ -151,17 +152,42 @@ def test_colours_of_a_result_are_compared_with_those_of_its_own_example():
     assert losses.colour_distance(both.flip(0), both, both.flip(0), none + 1, rng) == 0.0
 
 
-def test_a_name_is_the_mean_of_what_is_read_from_its_pictures():
-    own = recipe(2, "optimizer.generator_lr=0", "losses.fusion=0")
-    for step in range(200):
-        styles = own.choose(0, step).styles
-        shown = torch.stack([torch.full((3, 64, 64), 0.8 if style else -0.8) for style in styles])
-        rng = torch.Generator().manual_seed(step)
-        own.update(batch(1), shown, Choice(styles=styles), 0.1, 4 * step, rng)
-    for style, level in enumerate((-0.8, 0.8)):
-        with torch.no_grad():
-            read = own.encoder(torch.full((1, 3, 64, 64), level))
-        assert torch.allclose(own.generator.styles[style], read[0], atol=1e-4)
+def test_a_name_is_what_is_read_from_its_first_look():
+    own = recipe(2, "optimizer.generator_lr=0")
+    shades = [[40, 90], [200]]
+    own.meet([[np.full((64, 80, 3), shade, np.uint8) for shade in style] for style in shades])
+    for style, known in enumerate(shades):
+        for place in range(2):
+            level = known[min(place, len(known) - 1)] / 127.5 - 1
+            with torch.no_grad():
+                read = own.encoder(torch.full((1, 3, 64, 80), level))[0]
+            assert torch.allclose(own.looks.codes[style, place], read, atol=1e-5)
+        assert torch.equal(own.generator_ema.styles[style], own.looks.codes[style, 0])
+
+
+def test_looks_are_one_of_each_kind_of_picture():
+    kinds = [made_picture(72, 96, 1), stripes((170, 40, 30), 0, 72, 96), np.full((72, 96, 3), 230, np.uint8)]
+    pictures = [np.roll(kinds[i % 3], 5 * i, axis=1) for i in range(30)]
+    looks = choose_looks(pictures, 3)
+    assert sorted(i % 3 for i in looks) == [0, 1, 2]
+    assert looks == choose_looks(pictures, 3)
+    assert choose_looks(pictures[:2], 3) == [0, 1]
+
+
+def test_half_of_all_crops_are_of_looks_which_a_folder_may_name(tmp_path):
+    (tmp_path / "style" / "looks").mkdir(parents=True)
+    for i in range(20):
+        Image.fromarray(np.full((64, 64, 3), 4 * i, np.uint8)).save(tmp_path / "style" / f"{i}.png")
+    for shade in (200, 250):
+        path = tmp_path / "style" / "looks" / f"{shade}.png"
+        Image.fromarray(np.full((64, 64, 3), shade, np.uint8)).save(path)
+    config = load_config(None, [*SETTINGS, "data.looks=4"], "exemplar").data
+    found = load_pictures(tmp_path / "style", "style", config, tmp_path / "cache", 0)
+    assert [int(picture[0, 0, 0]) for picture in found.look_pictures()] == [200, 250]
+    crops = Crops(found.pictures, "style", config, 0, 0, found.looks)
+    shades = [int(crops.at(i)[0, 0, 0]) for i in range(600)]
+    assert 0.5 < np.mean([shade >= 200 for shade in shades]) < 0.65
+    assert len(set(shades)) == 22
 
 
 def test_a_pack_of_before_shifts_is_read_as_if_they_were_nothing():
@@ -176,7 +202,8 @@ def test_a_pack_of_before_shifts_is_read_as_if_they_were_nothing():
 
 def test_names_examples_and_fusions_paint_in_their_colours(inks_pack, tmp_path):
     pack, content = inkbridge.load(inks_pack), made_picture(96, 128, 77)
-    assert pack.styles == list(COLOURS)
+    assert pack.styles[:2] == list(COLOURS)
+    assert [name for name in pack.styles if name.startswith("red-ink-")] == [f"red-ink-{i}" for i in (2, 3)]
 
     def redness(picture: np.ndarray) -> float:
         return float((picture[..., 0].astype(float) - picture[..., 2]).mean())

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,6 +19,10 @@ from PIL import Image
 
 from inkbridge.errors import DataError
 from inkbridge.images import RGB, find_pictures, read_picture, trimmed, write_atomically
+from inkbridge.train.looks import choose_looks
+
+LOOKS_FOLDER = "looks"
+"""Within a style's folder: pictures that are its looks."""
 
 
 @dataclass
@@ -32,9 +36,6 @@ class DataConfig:
     enlarge: float = 1.5
     """Style pictures are cached with the content's median short side, so that a stroke keeps its size within
     the picture; smaller ones are enlarged by at most this much."""
-    style_side: float = 1.0
-    """Style pictures are cached with so many times the content's median short side: more where their crops
-    are taken at smaller scales, so that the larger ones of these are as sharp as their files."""
     content_scale: tuple[float, float] = (0.8, 1.25)
     """Crops of content are taken at a random scale in this range (1 = cached size, at which pictures will be
     painted). Smaller ones have more contrast than what will be painted: results then have too little."""
@@ -47,6 +48,11 @@ class DataConfig:
     """Fewer readable pictures than this on either side is an error."""
     hold_back: float = 0.1
     """Share of the pictures of each side that training never sees, kept for measuring."""
+    looks: int = 0
+    """So many pictures of a style, unlike one another, are its looks (`inkbridge.train.looks`), of which
+    `look_share` of its crops are cut; with a folder named "looks" within the style's, the pictures in it.
+    0: all pictures are cut alike often."""
+    look_share: float = 0.5
 
 
 @dataclass
@@ -59,6 +65,12 @@ class PictureSet:
     """Files that training does not see."""
     left_out: list[str]
     """One sentence for each file that could not be read."""
+    looks: list[int] = field(default_factory=list)
+    """Which of the pictures are the style's looks."""
+
+    def look_pictures(self) -> list[RGB]:
+        """The style's looks."""
+        return [self.pictures[i] for i in self.looks]
 
 
 def load_pictures(
@@ -88,7 +100,11 @@ def load_pictures(
         write_atomically(index_file, lambda file: file.write(json.dumps(index).encode()))
     pictures = _pictures(index, pixel_file)
     loaded = PictureSet(
-        index["names"], pictures, [Path(name) for name in index["held_back"]], index["left_out"]
+        index["names"],
+        pictures,
+        [Path(name) for name in index["held_back"]],
+        index["left_out"],
+        index["looks"],
     )
     if len(pictures) < config.minimum:
         noun = "picture" if len(pictures) == 1 else "pictures"
@@ -156,7 +172,8 @@ def _decode_all(
             decoded.append((file, _prepare(rgb, trim, config, short_side)))
         except DataError as error:
             left_out.append(str(error))
-    held = _held_back(len(decoded), config, seed)
+    chosen = {i for i, (path, _) in enumerate(decoded) if path.relative_to(folder).parts[0] == LOOKS_FOLDER}
+    held = _held_back(len(decoded), config, seed) - chosen
     kept = [pair for i, pair in enumerate(decoded) if i not in held]
 
     def write(file: IO[bytes]) -> None:
@@ -171,7 +188,19 @@ def _decode_all(
         "bytes": sum(rgb.size for _, rgb in kept),
         "held_back": [str(decoded[i][0].resolve()) for i in sorted(held)],
         "left_out": left_out,
+        "looks": _looks([i for i in range(len(decoded)) if i not in held], chosen, kept, side, config),
     }
+
+
+def _looks(
+    numbers: list[int], chosen: set[int], kept: list[tuple[Path, RGB]], side: str, config: DataConfig
+) -> list[int]:
+    """Places of a style's looks among the kept pictures, which had these numbers among all."""
+    if side != "style" or not config.looks:
+        return []
+    return [place for place, i in enumerate(numbers) if i in chosen] or choose_looks(
+        [rgb for _, rgb in kept], config.looks
+    )
 
 
 def _prepare(rgb: RGB, trim: float, config: DataConfig, short_side: int | None) -> RGB:
@@ -206,9 +235,18 @@ def median_short_side(pictures: list[RGB]) -> int:
 class Crops:
     """Random crops of one side; `at(i)` is the i-th crop of the run, whatever came before."""
 
-    def __init__(self, pictures: list[RGB], side: str, config: DataConfig, seed: int, index: int = 0) -> None:
-        """`index` tells several styles apart."""
+    def __init__(
+        self,
+        pictures: list[RGB],
+        side: str,
+        config: DataConfig,
+        seed: int,
+        index: int = 0,
+        looks: Sequence[int] = (),
+    ) -> None:
+        """`index` tells several styles apart; `looks` are the places of pictures that are cut more often."""
         self.pictures = pictures
+        self.looks = looks
         self.config = config
         self.scale = config.style_scale if side == "style" else config.content_scale
         self.seed = [seed, 1 + index if side == "style" else 0]
@@ -222,7 +260,10 @@ class Crops:
             self._epoch = epoch
             self._order = np.random.default_rng([*self.seed, 0, epoch]).permutation(len(self.pictures))
         rng = np.random.default_rng([*self.seed, 1, i])
-        return self._crop(self.pictures[self._order[place]], rng)
+        chosen = int(self._order[place])
+        if self.looks and rng.random() < self.config.look_share:
+            chosen = self.looks[int(rng.integers(len(self.looks)))]
+        return self._crop(self.pictures[chosen], rng)
 
     def batch(self, start: int, places: Iterable[int]) -> RGB:
         """Crops start + i of each i of `places` as num x crop x crop x 3 uint8."""

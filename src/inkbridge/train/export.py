@@ -5,17 +5,19 @@ from __future__ import annotations
 import io
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
 
 from inkbridge import __version__
 from inkbridge.engine import EncoderEngine
 from inkbridge.errors import ConfigError, TrainingError
+from inkbridge.look import Code
 from inkbridge.pack import StylePack
 from inkbridge.pack_format import PackFile, PackInfo, SizeRules, StyleEntry, write_pack
 from inkbridge.train.checkpoint import read_checkpoint
@@ -24,7 +26,7 @@ from inkbridge.train.data import cached_pictures
 from inkbridge.train.export_repair import repair_networks
 from inkbridge.train.finer import choose_short_side
 from inkbridge.train.from_pack import keep_of_pack
-from inkbridge.train.looks import Distances, choose_look
+from inkbridge.train.looks import Distances, best_look, choose_look
 from inkbridge.train.moments import Measure
 from inkbridge.train.networks import AnyGenerator, make_generator
 from inkbridge.train.networks.encoder import StyleEncoder
@@ -67,10 +69,10 @@ def export_run(
     print, as Tesseract names them. `keep`: a share of the weights of the pack that the run started from
     (`from_pack.keep_of_pack`). `rich`: a run whose generator a repair pack gets as its second one. With
     `distances`, and a style encoder, each style is by name the look of its pictures that is painted most
-    faithfully (`inkbridge.train.looks`); with `measure` small pictures are painted larger where that is
-    better (`inkbridge.train.finer`). `say` tells what was chosen, `advance(done, total)` how far that is.
-    Raises TrainingError when the run has no checkpoint, or when the exported generator differs from the
-    trained one.
+    faithfully (`inkbridge.train.looks`); other looks that were learned are NAME-2, NAME-3 and so on. With
+    `measure` small pictures are painted larger where that is better (`inkbridge.train.finer`). `say` tells
+    what was chosen, `advance(done, total)` how far that is. Raises TrainingError when the run has no
+    checkpoint, or when the exported generator differs from the trained one.
     """
     run = RunFolder(run_dir)
     state = read_checkpoint(run.best if run.best.exists() and not last else run.checkpoint)
@@ -111,7 +113,7 @@ def export_run(
     info = PackInfo(
         title=title,
         styles=[
-            StyleEntry(entry, shown, [round(float(v), 6) for v in code])
+            StyleEntry(entry, shown, _rounded(code.numpy()))
             for (entry, shown), code in zip(entries, codes, strict=True)
         ],
         size=SizeRules(
@@ -139,8 +141,10 @@ def export_run(
     # Pairs, also those that a recipe makes, say how wide a stroke is.
     if measure is not None and not (repairs or RECIPES[config.recipe].pairs):
         _choose_short_side(file, run, names, measure, say, advance)
+    looks = _distinct(state["modules"].get("looks"))
     if distances is not None and encoder is not None:
-        _choose_looks(file, run, names, distances, say, advance)
+        _choose_looks(file, run, names, looks, distances, say, advance)
+    _add_looks(info, looks)
     write_pack(out, file)
     return info
 
@@ -181,10 +185,33 @@ def _choose_short_side(
     file.info.size.short_side = choose_short_side(pack, contents, styles, measure, advance)
 
 
+def _distinct(looks: Mapping[str, Tensor] | None) -> list[Code]:
+    """The codes of each style's looks, num x dim each; none for recipes without."""
+    if looks is None:
+        return []
+    distinct = [list(dict.fromkeys(map(tuple, codes.tolist()))) for codes in looks["codes"]]
+    return [np.array(codes, np.float32) for codes in distinct]
+
+
+def _add_looks(info: PackInfo, looks: list[Code]) -> None:
+    """Styles NAME-2, NAME-3, ... for the looks beside the one that a style has by its own name."""
+    taken = {entry.name for entry in info.styles}
+    for entry, codes in list(zip(info.styles, looks, strict=False)):
+        others = [code for code in map(_rounded, codes) if code != entry.code]
+        for number, code in enumerate(others, 2):
+            if (name := f"{entry.name}-{number}") not in taken:
+                info.styles.append(StyleEntry(name, f"{entry.title} {number}", code))
+
+
+def _rounded(code: Code) -> list[float]:
+    return [round(float(value), 6) for value in code]
+
+
 def _choose_looks(
     file: PackFile,
     run: RunFolder,
     names: list[str],
+    looks: list[Code],
     distances: Distances,
     say: Callable[[str], None],
     advance: Callable[[float, float], None],
@@ -193,13 +220,18 @@ def _choose_looks(
     contents = cached_pictures(run.cache, "content")
     found = [cached_pictures(run.cache, "style", name) for name in names]
     done, total = 0, sum(len(pictures) for pictures in found)
-    for entry, pictures in zip(file.info.styles, found, strict=True):
+    for i, (entry, pictures) in enumerate(zip(file.info.styles, found, strict=True)):
         if not (pictures and contents):
             say(f"{entry.name}: pictures are gone from '{run.cache}', so it stays as it was learned.")
             continue
+        if looks:
+            entry.code = _rounded(looks[i][best_look(pack, looks[i], pictures, contents, distances)])
+            done += len(pictures)
+            advance(done, total)
+            continue
         code, num = choose_look(pack, np.array([entry.code], np.float32), pictures, contents, distances)
         if num < len(pictures):
-            entry.code = [round(float(value), 6) for value in code[0]]
+            entry.code = _rounded(code[0])
             file.info.provenance[f"look_{entry.name}"] = f"of {num} of its {len(pictures)} pictures"
             say(f"{entry.name}: the look of {num} of its {len(pictures)} pictures, painted most faithfully.")
         done += len(pictures)

@@ -1,8 +1,8 @@
-"""Which code a style gets by name.
+"""Which pictures, and which codes, stand for a style.
 
 A folder may hold several looks: gray ink on pale paper, gold on silk. The code that was learned for all of
-them at once paints their mean, which is none of them: rose and brown, and flatter than each. Where a single
-picture lies the style encoder reads, and the middle of a group of pictures that are alike is a look.
+them at once paints their mean, which is none of them: rose and brown, and flatter than each. With a style
+encoder a style can be led by single pictures, its looks.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from inkbridge.eye import Eye
 from inkbridge.images import RGB
 from inkbridge.look import Code
 from inkbridge.pack import StylePack
@@ -22,6 +23,8 @@ LEAST_PICTURES = 20
 NEARER = 0.9
 """A group's look must be within this share of the learned one's distance: any pictures fall into groups."""
 MOST_READ, MOST_PAINTED = 400, 12
+LOOKED_AT = 160
+"""Short side, in pixels, at which the eye tells pictures apart."""
 
 Distance = Callable[[list[RGB], list[RGB]], float]
 """How far results are, taken together, from pictures."""
@@ -29,6 +32,46 @@ Distances = Callable[[list[RGB], list[RGB]], Distance]
 """Contents and all pictures of a style -> what tells how far results of those contents are from some of
 these."""
 Floats = npt.NDArray[np.float32]
+
+
+def choose_looks(pictures: Sequence[RGB], num: int) -> list[int]:
+    """Places of `num` pictures (all of fewer) that are typical each of a group, the largest group first.
+
+    Groups are those of k-means on what the bundled eye sees of each H x W x 3 uint8 picture: the mean of each
+    feature map, in units of its spread among the pictures. The picture nearest to the middle of its group
+    stands for it. Of many pictures up to `MOST_READ` are looked at.
+    """
+    if len(pictures) <= num:
+        return list(range(len(pictures)))
+    places = np.linspace(0, len(pictures) - 1, min(MOST_READ, len(pictures))).round().astype(int)
+    eye = Eye()
+    seen = np.stack(
+        [
+            np.concatenate([found.mean((1, 2)) for found in eye.maps(pictures[i], LOOKED_AT)[:-2]])
+            for i in places
+        ]
+    )
+    seen = (seen - seen.mean(0)) / (seen.std(0) + 1e-3 * seen.std())
+    group, means = k_means(seen, num)
+    sizes = np.bincount(group, minlength=len(means))
+    far = _squared(seen, means)
+    return [
+        int(places[np.where(group == i, far[:, i], np.inf).argmin()]) for i in np.argsort(-sizes) if sizes[i]
+    ]
+
+
+def best_look(
+    pack: StylePack, codes: Code, pictures: Sequence[RGB], contents: Sequence[RGB], distances: Distances
+) -> int:
+    """Which of a style's looks (codes, num x dim) makes of `contents` what is nearest to its `pictures`.
+
+    Of many, up to `MOST_READ` pictures and `MOST_PAINTED` contents are looked at.
+    """
+    read, painted = spread(pictures, MOST_READ), spread(contents, MOST_PAINTED)
+    distance = distances(painted, read)
+    return int(
+        np.argmin([distance([pack.apply(one, code[None]) for one in painted], read) for code in codes])
+    )
 
 
 def choose_look(

@@ -97,6 +97,7 @@ def _lead(
             say(f"New run in {run.path} ({config.precision}, {processes.on(place)}).")
         tell_data(content, style, say)
         say(f"Pictures: {run.samples}; curves: tensorboard --logdir {run.tensorboard}")
+        recipe.meet([found.look_pictures() for found in style.values()])
         done = Progress()
         if run.checkpoint.exists():
             done = restore_checkpoint(run.checkpoint, recipe)

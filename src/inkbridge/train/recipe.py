@@ -165,6 +165,9 @@ class Recipe:
         """What people get of what the averaged generator made."""
         return result
 
+    def meet(self, looks: Sequence[Sequence[RGB]]) -> None:
+        """Be shown, before the first update, the looks of each style: H x W x 3 uint8 pictures."""
+
     def choose(self, seed: int, num_updates: int) -> Choice:
         """What the style pictures of the next update are to be."""
         return Choice()

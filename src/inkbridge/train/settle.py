@@ -137,7 +137,7 @@ def load_sides(
     content = load_pictures(content_dir, "content", config.data, cache, config.seed)
     if RECIPES[config.recipe].alone:
         return content, dict.fromkeys(folders, content)
-    side = round(config.data.style_side * median_short_side(content.pictures))
+    side = median_short_side(content.pictures)
     return content, {
         name: load_pictures(folder, "style", config.data, cache, config.seed, name, side)
         for name, folder in folders.items()

@@ -32,7 +32,8 @@ class Updates:
         # Pairs are cropped alike: the same windows as contents.
         side = "content" if recipe.pairs else "style"
         self.style_crops = [
-            Crops(style.pictures, side, config.data, config.seed, i) for i, style in enumerate(styles)
+            Crops(style.pictures, side, config.data, config.seed, i, style.looks)
+            for i, style in enumerate(styles)
         ]
 
     def run(self, images_seen: int, progress: float) -> dict[str, Tensor]:

@@ -10,8 +10,9 @@ comes in by a discriminator on the eye's features (Sauer et al. 2021, "Projected
 et al. 2022, "Ensembling off-the-shelf models for GAN training"). A fusion lies between two codes and answers
 to what lies between their examples.
 
-One style or many; the pack can be led by examples (`--like`). By name a style is the mean of what the encoder
-reads from its pictures, or a look of its folder that export chooses (`inkbridge.train.looks`).
+One style or many; the pack can be led by examples (`--like`). Half of all examples are the few looks of a
+style (`inkbridge.train.looks`): what a style is by name is read from these, and a mean of all its pictures is
+gray. Crops are large, so that one shows most of an example: its palette, and not a piece of sky.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from inkbridge.eye import read_eye
+from inkbridge.images import RGB, to_network
 from inkbridge.train import losses
 from inkbridge.train.adversarial import ADVERSARIAL
 from inkbridge.train.networks.discriminator import DiscriminatorConfig
@@ -38,8 +40,8 @@ from inkbridge.train.regularizers import PENALTIES
 
 JUDGED_DEPTHS = 4
 """Depths of the eye, spread evenly, that the discriminator looks at."""
-SLOWEST = 0.02
-"""Least share by which the mean reading of a style follows a new one."""
+READ_EVERY = 64
+"""Updates between readings of the looks."""
 
 
 @dataclass
@@ -86,13 +88,14 @@ class ExemplarConfig(GanConfig):
     """Everything that recipe `exemplar` can be told."""
 
     data_defaults: ClassVar[dict[str, Any]] = {
-        "crop": 128,
-        "style_side": 1.5,
-        "style_scale": (0.5, 0.95),
-        "content_scale": (0.6, 1.1),
+        "crop": 256,
+        "enlarge": 1.1,
+        "style_scale": (0.65, 1.05),
+        "content_scale": (0.65, 1.0),
+        "looks": 4,
     }
 
-    batch: int = 8
+    batch: int = 2
     eye: str = "squeezenet11"
     """The trained eye: the bundled one by its name, or a file (`inkbridge.eye.read_eye`)."""
     losses: ExemplarLossConfig = field(default_factory=ExemplarLossConfig)
@@ -122,11 +125,23 @@ class Exemplar(Recipe):
         self._content_depth = (depths - 1) // 2
         self._judged_depths = sorted({round(i) for i in np.linspace(1, depths - 2, JUDGED_DEPTHS)})
         super().__init__(config, device, num_styles)
-        self.generator.styles.requires_grad_(False)  # followed, not learned
+        self.generator.styles.requires_grad_(False)  # read from the first looks, not learned
         self._let_codes_learn_faster(config.modulation_lr)
         self.encoder = StyleEncoder(config.encoder, config.generator.style_dim)
         self.taught_with_generator("encoder", self.encoder)
         self.encoder_ema = self.averaged("encoder_ema", self.encoder)
+        self.looks = LookCodes(num_styles, config.generator.style_dim)
+        self.keep("looks", self.looks.to(device))
+        self._met: list[list[Tensor]] = []
+
+    def meet(self, looks: Sequence[Sequence[RGB]]) -> None:
+        """Keep the looks of each style, as large as the encoder reads examples."""
+        self.looks.resize(max(len(pictures) for pictures in looks))
+        self._met = [
+            [torch.from_numpy(to_network(picture)).to(self.device) for picture in pictures]
+            for pictures in looks
+        ]
+        self._read_looks()
 
     def make_discriminator(self, config: DiscriminatorConfig, num_styles: int, channels: int) -> nn.Module:
         """Heads on the eye's features."""
@@ -184,7 +199,8 @@ class Exemplar(Recipe):
                 losses.between_moments(some, (some[0].roll(1, 0), some[1].roll(1, 0)), share)
                 for some in examples
             ]
-            self._follow(read, indices, images_seen // num)
+            if images_seen // self.config.batch % READ_EVERY == 0:
+                self._read_looks()
         depth = self._content_depth
         parts = {
             "moments": losses.moment_distance(
@@ -244,8 +260,30 @@ class Exemplar(Recipe):
             penalise,
         )
 
-    def _follow(self, read: Tensor, indices: Sequence[int], num_updates: int) -> None:
-        """Let each style's code be the mean of what is read from its pictures, of late."""
-        rate = max(SLOWEST, min(1.0, self.num_styles / (num_updates + 1)))
-        for place, index in enumerate(indices):
-            self.generator.styles.data[index].lerp_(read[place].to(self.generator.styles.dtype), rate)
+    @torch.no_grad()
+    def _read_looks(self) -> None:
+        """What each look's code is by now; a style is by name the first of its looks."""
+        codes = self.looks.codes
+        with torch.autocast(self.device.type, enabled=False):
+            for index, pictures in enumerate(self._met):
+                for place in range(codes.shape[1]):
+                    picture = pictures[min(place, len(pictures) - 1)].to(codes.dtype)
+                    codes[index, place] = self.encoder_ema(torch.cat([picture, picture.flip(3)])).mean(0)
+        if self._met:
+            for generator in (self.generator, self.generator_ema):
+                generator.styles.data.copy_(codes[:, 0])
+
+
+class LookCodes(nn.Module):
+    """The codes of each style's looks: num_styles x num_looks x style_dim; of fewer looks the last again."""
+
+    codes: Tensor
+
+    def __init__(self, num_styles: int, style_dim: int) -> None:
+        super().__init__()
+        self.register_buffer("codes", torch.zeros(num_styles, 1, style_dim))
+
+    def resize(self, num_looks: int) -> None:
+        """Make room for so many looks."""
+        num_styles, _, dim = self.codes.shape
+        self.codes = self.codes.new_zeros(num_styles, max(num_looks, 1), dim)
