@@ -152,6 +152,23 @@ def test_colours_of_a_result_are_compared_with_those_of_its_own_example():
     assert losses.colour_distance(both.flip(0), both, both.flip(0), none + 1, rng) == 0.0
 
 
+def test_what_is_smooth_may_have_as_much_texture_as_the_example_where_it_has_least():
+    flat, none = torch.zeros(1, 3, 64, 64), torch.zeros(1)
+    lattice = 0.4 * (torch.arange(64) // 2 % 2).float().expand(1, 3, 64, 64) - 0.2
+    half_empty = torch.cat([flat[..., :32], lattice[..., 32:]], 3)
+    busy = batch(3, 1)
+
+    def of(result, content, example, second=None, share=none):
+        second = example if second is None else second
+        return float(losses.emptiness(result, content, example, second, share))
+
+    assert of(lattice, flat, half_empty) > 0.1
+    assert of(flat, flat, half_empty) == 0
+    assert of(lattice, flat, lattice) < 0.01
+    assert of(lattice, busy, half_empty) < 0.01
+    assert 0 < of(lattice, flat, half_empty, lattice, none + 0.5) < of(lattice, flat, half_empty)
+
+
 def test_a_name_is_what_is_read_from_its_first_look():
     own = recipe(2, "optimizer.generator_lr=0")
     shades = [[40, 90], [200]]

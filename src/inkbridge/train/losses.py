@@ -401,3 +401,34 @@ def colour_distance(
 def wide(values: Tensor) -> Tensor:
     """In float32, or float64 if they are: sums over many places need more than half precision."""
     return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
+SMOOTH = 0.03
+"""Contrast of a window of the content, in [-1, 1], at which it counts as smooth by a share of 1 / e."""
+
+
+def emptiness(result: Tensor, content: Tensor, example: Tensor, second: Tensor, share: Tensor) -> Tensor:
+    """How much more contrast results have, where contents are smooth, than their examples where these are.
+
+    Contrast is the root mean square of the light, in windows of 16 x 16 pixels, of two band-pass levels of
+    N x 3 x H x W pictures. All windows of a content count, by the weight exp(-(contrast / SMOOTH)^2); of an
+    example the quarter with the least contrast, `share` (N) of the way to that of `second`. Moments ask for
+    as much texture as an example has on the whole, wherever: skies and skin became a lattice. Where an
+    example is brushwork all over, so may a sky be.
+    """
+    total = wide(result.new_zeros(()))
+    for size in (2, 4):
+        ours, theirs, wanted, others = (_contrast(side, size) for side in (result, content, example, second))
+        with torch.no_grad():
+            smooth = torch.exp(-(theirs / SMOOTH).square())
+            least, beside = (side.flatten(1).quantile(0.25, dim=1) for side in (wanted, others))
+            allowed = torch.lerp(least, beside, share)[:, None, None]
+        total = total + (smooth * F.relu(ours - allowed)).mean()
+    return total
+
+
+def _contrast(image: Tensor, size: int) -> Tensor:
+    red, green, blue = wide(image).unbind(1)
+    light = (0.299 * red + 0.587 * green + 0.114 * blue)[:, None]
+    low = F.interpolate(F.avg_pool2d(light, size), scale_factor=float(size), mode="bilinear")
+    return (F.avg_pool2d((light - low).square(), 16, 8)[:, 0] + 1e-6).sqrt()

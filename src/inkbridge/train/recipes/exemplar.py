@@ -53,7 +53,7 @@ class ExemplarLossConfig(AdversarialConfig):
     penalty_weight: float = 0.0
     moment_weight: float = 1.0
     """Weight of the distance between a result's and its example's moments of the eye's features."""
-    colour_weight: float = 0.5
+    colour_weight: float = 1.0
     """Weight of the sliced Wasserstein distance between the colours of a result and of its example."""
     content_weight: float = 1.2
     """Weight of the difference between the eye's normalised features of content and result."""
@@ -61,6 +61,8 @@ class ExemplarLossConfig(AdversarialConfig):
     """Weight of the difference in light, at 1/8 of the resolution."""
     similarity_weight: float = 1.5
     """Weight of self-similarity: what is of two colours in the content stays of two."""
+    emptiness_weight: float = 10.0
+    """Weight of what results have more of contrast, where contents are smooth, than their examples there."""
     fusion: float = 0.25
     """Share of results that are painted as fusions of two examples."""
 
@@ -218,6 +220,9 @@ class Exemplar(Recipe):
         if config.similarity_weight:
             parts["similarity"] = losses.self_similarity(losses.wide(result), content, pool=16)
             loss = loss + config.similarity_weight * parts["similarity"]
+        if config.emptiness_weight:
+            parts["emptiness"] = losses.emptiness(result, content, style, style.roll(1, 0), share)
+            loss = loss + config.emptiness_weight * parts["emptiness"]
         between = torch.lerp(weights, weights.roll(1, 0), share[:, None])
         verdict = self._judged((result, style), (seen, wanted), (between, weights))
         parts["adversarial"] = verdict.loss_g
