@@ -97,13 +97,15 @@ def _lead(
             say(f"New run in {run.path} ({config.precision}, {processes.on(place)}).")
         tell_data(content, style, say)
         say(f"Pictures: {run.samples}; curves: tensorboard --logdir {run.tensorboard}")
-        recipe.meet([found.look_pictures() for found in style.values()])
+        looks = [found.look_pictures() for found in style.values()]
+        recipe.meet(looks)
         done = Progress()
         if run.checkpoint.exists():
             done = restore_checkpoint(run.checkpoint, recipe)
             say(f"Going on at {done.images_seen:,} images.")
         elif config.start_from:
             start_from(recipe, config.start_from, style)
+            recipe.meet(looks)  # again, by the pack's encoder
             say(f"Starting from {config.start_from}.")
         run.cut_logs(done.images_seen)
         if not run.checkpoint.exists():  # what a run that breaks at once goes back to

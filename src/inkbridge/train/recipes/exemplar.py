@@ -17,7 +17,7 @@ gray. Crops are large, so that one shows most of an example: its palette, and no
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -40,8 +40,8 @@ from inkbridge.train.regularizers import PENALTIES
 
 JUDGED_DEPTHS = 4
 """Depths of the eye, spread evenly, that the discriminator looks at."""
-READ_EVERY = 64
-"""Updates between readings of the looks."""
+READ_EVERY = 8
+"""Updates between readings of a style's looks, of one style after the other."""
 
 
 @dataclass
@@ -143,7 +143,7 @@ class Exemplar(Recipe):
             [torch.from_numpy(to_network(picture)).to(self.device) for picture in pictures]
             for pictures in looks
         ]
-        self._read_looks()
+        self._read_looks(range(self.num_styles))
 
     def make_discriminator(self, config: DiscriminatorConfig, num_styles: int, channels: int) -> nn.Module:
         """Heads on the eye's features."""
@@ -201,8 +201,9 @@ class Exemplar(Recipe):
                 losses.between_moments(some, (some[0].roll(1, 0), some[1].roll(1, 0)), share)
                 for some in examples
             ]
-            if images_seen // self.config.batch % READ_EVERY == 0:
-                self._read_looks()
+            turn, waits = divmod(images_seen // self.config.batch, READ_EVERY)
+            if self._met and not waits:
+                self._read_looks([turn % self.num_styles])
         depth = self._content_depth
         parts = {
             "moments": losses.moment_distance(
@@ -266,17 +267,17 @@ class Exemplar(Recipe):
         )
 
     @torch.no_grad()
-    def _read_looks(self) -> None:
-        """What each look's code is by now; a style is by name the first of its looks."""
+    def _read_looks(self, styles: Iterable[int]) -> None:
+        """What the codes of these styles' looks are by now; a style is by name the first of its looks."""
         codes = self.looks.codes
         with torch.autocast(self.device.type, enabled=False):
-            for index, pictures in enumerate(self._met):
+            for index in styles:
+                pictures = self._met[index]
                 for place in range(codes.shape[1]):
                     picture = pictures[min(place, len(pictures) - 1)].to(codes.dtype)
                     codes[index, place] = self.encoder_ema(torch.cat([picture, picture.flip(3)])).mean(0)
-        if self._met:
-            for generator in (self.generator, self.generator_ema):
-                generator.styles.data.copy_(codes[:, 0])
+        for generator in (self.generator, self.generator_ema):
+            generator.styles.data.copy_(codes[:, 0])
 
 
 class LookCodes(nn.Module):
@@ -292,3 +293,7 @@ class LookCodes(nn.Module):
         """Make room for so many looks."""
         num_styles, _, dim = self.codes.shape
         self.codes = self.codes.new_zeros(num_styles, max(num_looks, 1), dim)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
+        self.resize(state_dict[f"{prefix}codes"].shape[1])
+        super()._load_from_state_dict(state_dict, prefix, *others)
