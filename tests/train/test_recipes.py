@@ -201,7 +201,7 @@ def test_the_generators_gradient_is_that_of_its_own_loss(name):
         assert torch.equal(ours, theirs)
 
 
-@pytest.mark.parametrize("name", ["cyclegan", "paired", "classic", "repair"])
+@pytest.mark.parametrize("name", ["cyclegan", "paired", "classic", "repair", "exemplar"])
 def test_every_recipe_goes_on_bit_for_bit(name, two_domains, tmp_path):
     """The others: test_training.py."""
     more = ["adaptive=true", 'augmentations=["translate"]']
