@@ -180,6 +180,8 @@ def test_a_name_is_what_is_read_from_its_first_look():
                 read = own.encoder(torch.full((1, 3, 64, 80), level))[0]
             assert torch.allclose(own.looks.codes[style, place], read, atol=1e-5)
         assert torch.equal(own.generator_ema.styles[style], own.looks.codes[style, 0])
+    best = own.averaged_states()  # what the best moment of a run is exported from
+    assert torch.equal(best["looks"]["codes"], own.looks.codes)
 
 
 def test_looks_are_one_of_each_kind_of_picture():
@@ -203,6 +205,7 @@ def test_half_of_all_crops_are_of_looks_which_a_folder_may_name(tmp_path):
     assert [int(picture[0, 0, 0]) for picture in found.look_pictures()] == [200, 250]
     crops = Crops(found.pictures, "style", config, 0, 0, found.looks)
     shades = [int(crops.at(i)[0, 0, 0]) for i in range(600)]
+    assert load_pictures(tmp_path / "style", "content", config, tmp_path / "cache", 0).looks == []
     assert 0.5 < np.mean([shade >= 200 for shade in shades]) < 0.65
     assert len(set(shades)) == 22
 
@@ -231,6 +234,23 @@ def test_names_examples_and_fusions_paint_in_their_colours(inks_pack, tmp_path):
     assert blue < between < red
     led = [redness(pack.apply(content, like=stripes(colour, 1))) for colour in COLOURS.values()]
     assert led[0] > led[1] + 10
+
+
+def test_a_run_that_holds_pictures_back_is_measured_and_its_best_moment_has_looks(inks, tmp_path):
+    content, _ = inks
+    (tmp_path / "prints").mkdir()
+    for i in range(44):
+        Image.fromarray(stripes((170, 40, 30), i, 64 + i)).save(tmp_path / "prints" / f"{i}.png")
+    settings = ["evaluate_every=4", "data.hold_back=0.1"]
+    settings = [part for setting in [*SETTINGS, *settings] for part in ("--set", setting)]
+    folders = ["--content", str(content), "--style", str(tmp_path / "prints"), "--out", str(tmp_path / "run")]
+    done = run_inkbridge("train", *folders, "--images", "8", *settings)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "run" / "best.pt").exists()
+    done = run_inkbridge("export", str(tmp_path / "run"), "-o", str(tmp_path / "red.stylepack"))
+    assert done.returncode == 0, done.stderr
+    assert "painted most faithfully" in done.stdout
+    assert len(inkbridge.load(tmp_path / "red.stylepack").styles) == 4
 
 
 def test_an_example_leads_a_pack_of_one_style_too(inks, tmp_path):
@@ -265,6 +285,7 @@ def test_an_example_leads_a_pack_of_one_style_too(inks, tmp_path):
         (["--eye", "none", "--recipe", "exemplar"], "--eye none cannot be used with recipe exemplar"),
         (["--eye", "squeezenet11", "--recipe", "cut"], "only exemplar has an eye"),
         (["--set", "discriminator.kind=patch"], "only eye learns many styles"),
+        (["--set", "data.looks=0"], "data.looks = 0 cannot be used with recipe exemplar"),
     ],
 )
 def test_eyes_that_do_not_fit_are_refused_before_anything_is_made(told, said, inks, tmp_path):

@@ -261,20 +261,14 @@ def test_learning_rates_far_too_high_are_named(toy_folders, tmp_path, monkeypatc
 def test_a_discriminator_that_knows_its_pictures_by_heart_is_named(tmp_path, monkeypatch):
     from inkbridge.train import health
 
-    class ByHeart(torch.nn.Module):
+    def by_heart(image: torch.Tensor) -> list[torch.Tensor]:
         """Real is what it was shown; all else is not."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.weight = torch.nn.Parameter(torch.ones(1))
-
-        def forward(self, image, style):
-            return [torch.where(image.mean() > 0.5, 3.0, -3.0).reshape(1, 1) * self.weight], []
+        return [torch.where(image.mean() > 0.5, 3.0, -3.0).reshape(1, 1)]
 
     bright, dark = np.full((32, 32, 3), 250, np.uint8), np.full((32, 32, 3), 20, np.uint8)
-    assert health._overfitting(ByHeart(), 0, [bright], [dark], [dark]) == pytest.approx(1)
-    assert health._overfitting(ByHeart(), 0, [bright], [bright], [dark]) == pytest.approx(0)
-    assert health._overfitting(ByHeart(), 0, [dark], [dark], [dark]) == 0
+    assert health._overfitting(by_heart, [bright], [dark], [dark]) == pytest.approx(1)
+    assert health._overfitting(by_heart, [bright], [bright], [dark]) == pytest.approx(0)
+    assert health._overfitting(by_heart, [dark], [dark], [dark]) == 0
 
 
 def test_what_was_said_is_not_said_again_after_a_stop(toy_folders, tmp_path, monkeypatch):

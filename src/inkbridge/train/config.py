@@ -275,6 +275,11 @@ def _check_together(config: TrainConfig, origin: str) -> None:
         )
     if isinstance(model, RepairConfig) and model.learn == "colours":
         _check_colours(config, origin)
+    if isinstance(model, ExemplarConfig) and not config.data.looks:
+        raise ConfigError(
+            "data.looks = 0 cannot be used with recipe exemplar: a style is by name what is read of a look. "
+            f"Give at least 1. ({origin})"
+        )
     if config.recipe == "repair" and model.generator.kind != "repairer":
         raise ConfigError(
             f"generator.kind = {model.generator.kind!r} cannot be used with recipe repair: only repairer "

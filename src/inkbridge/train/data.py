@@ -172,7 +172,12 @@ def _decode_all(
             decoded.append((file, _prepare(rgb, trim, config, short_side)))
         except DataError as error:
             left_out.append(str(error))
-    chosen = {i for i, (path, _) in enumerate(decoded) if path.relative_to(folder).parts[0] == LOOKS_FOLDER}
+    has_looks = side == "style" and config.looks > 0
+    chosen = {
+        i
+        for i, (path, _) in enumerate(decoded)
+        if has_looks and path.relative_to(folder).parts[0] == LOOKS_FOLDER
+    }
     held = _held_back(len(decoded), config, seed) - chosen
     kept = [pair for i, pair in enumerate(decoded) if i not in held]
 

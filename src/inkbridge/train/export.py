@@ -138,12 +138,12 @@ def export_run(
         measured={"largest_difference_from_pytorch": difference, **(measured or {})},
     )
     file = PackFile(info, model, encoder, _preview(run), license, tone, second)
-    # Pairs, also those that a recipe makes, say how wide a stroke is.
-    if measure is not None and not (repairs or RECIPES[config.recipe].pairs):
-        _choose_short_side(file, run, names, measure, say, advance)
     looks = _distinct(state["modules"].get("looks"))
     if distances is not None and encoder is not None:
         _choose_looks(file, run, names, looks, distances, say, advance)
+    # Pairs, also those that a recipe makes, say how wide a stroke is.
+    if measure is not None and not (repairs or RECIPES[config.recipe].pairs):
+        _choose_short_side(file, run, names, measure, say, advance)
     _add_looks(info, looks)
     write_pack(out, file)
     return info
@@ -225,7 +225,11 @@ def _choose_looks(
             say(f"{entry.name}: pictures are gone from '{run.cache}', so it stays as it was learned.")
             continue
         if looks:
-            entry.code = _rounded(looks[i][best_look(pack, looks[i], pictures, contents, distances)])
+            chosen = best_look(pack, looks[i], pictures, contents, distances) if len(looks[i]) > 1 else 0
+            entry.code = _rounded(looks[i][chosen])
+            said = f"look {chosen + 1} of {len(looks[i])}, painted most faithfully"
+            file.info.provenance[f"look_{entry.name}"] = said
+            say(f"{entry.name}: {said}.")
             done += len(pictures)
             advance(done, total)
             continue

@@ -35,7 +35,8 @@ def start_from(recipe: Recipe, wanted: str, styles: Mapping[str, PictureSet]) ->
 
     The generator takes over the pack's weights, the style encoder and the tone networks too. A style that
     the pack has by name starts from its code, another from where the pack's encoder puts its pictures, or
-    without an encoder from the mean of the pack's codes. The discriminator starts anew: a pack holds none.
+    without an encoder from the mean of the pack's codes (recipe `exemplar` reads its looks instead). The
+    discriminator starts anew: a pack holds none.
     Raises PackError for a pack that is not ours, ConfigError when its networks have another size or do
     something else than this recipe's.
     """
@@ -57,11 +58,15 @@ def start_from(recipe: Recipe, wanted: str, styles: Mapping[str, PictureSet]) ->
         return
     generator = generator_of(file, wanted)
     known = {style.name: np.array([style.code], np.float32) for style in file.info.styles}
-    codes = [
-        known[name] if name in known else first_code(file, str(path), pictures)
-        for name, pictures in styles.items()
-    ]
-    state = generator.state_dict() | {"styles": torch.from_numpy(np.concatenate(codes))}
+    if isinstance(recipe, Exemplar):
+        first = recipe.generator.styles.detach()
+    else:
+        codes = [
+            known[name] if name in known else first_code(file, str(path), pictures)
+            for name, pictures in styles.items()
+        ]
+        first = torch.from_numpy(np.concatenate(codes))
+    state = generator.state_dict() | {"styles": first}
     pairs: list[tuple[nn.Module, dict[str, Tensor]]] = [
         (recipe.generator, state),
         (recipe.generator_ema, state),

@@ -8,6 +8,7 @@ half the learning rates. Everything else that is noticed is said, and written to
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -140,7 +141,7 @@ class Health:
                 self._eyes[style] = Eye(contents, [*known, *unseen])
             found = self._eyes[style].seen(painted)
             if len(unseen) >= 4 and not self._recipe.pairs:
-                gap = _overfitting(self._recipe.discriminator, index, known, unseen, painted)
+                gap = _overfitting(partial(self._recipe.logits, index=index), known, unseen, painted)
                 if gap > MOST_OVERFITTING:
                     found["overfitting"] = gap
             seen |= {(name, style): value for name, value in found.items()}
@@ -190,7 +191,10 @@ class Health:
 
 
 def _overfitting(
-    discriminator: nn.Module, index: int, known: Sequence[RGB], unseen: Sequence[RGB], results: Sequence[RGB]
+    logits: Callable[[Tensor], list[Tensor]],
+    known: Sequence[RGB],
+    unseen: Sequence[RGB],
+    results: Sequence[RGB],
 ) -> float:
     """How far unseen style pictures are, for the discriminator, on the way from known ones to results.
 
@@ -198,17 +202,16 @@ def _overfitting(
     terms of that with results).
     """
     sides = known[:: max(len(known) // OPINIONS, 1)], unseen, results
-    ours, theirs, made = (_opinion(discriminator, index, side[:OPINIONS]) for side in sides)
+    ours, theirs, made = (_opinion(logits, side[:OPINIONS]) for side in sides)
     return (ours - theirs) / (ours - made) if ours - made > 0.1 else 0.0
 
 
 @torch.no_grad()
-def _opinion(discriminator: nn.Module, index: int, pictures: Sequence[RGB]) -> float:
-    device = next(discriminator.parameters()).device
+def _opinion(logits: Callable[[Tensor], list[Tensor]], pictures: Sequence[RGB]) -> float:
     values = []
     for picture in pictures:
-        logits, _ = discriminator(torch.from_numpy(to_network(picture)).to(device), index)
-        values.append(np.mean([float(logit.float().mean()) for logit in logits]))
+        found = logits(torch.from_numpy(to_network(picture)))
+        values.append(np.mean([float(logit.float().mean()) for logit in found]))
     return float(np.mean(values))
 
 

@@ -168,6 +168,11 @@ class Recipe:
     def meet(self, looks: Sequence[Sequence[RGB]]) -> None:
         """Be shown, before the first update, the looks of each style: H x W x 3 uint8 pictures."""
 
+    def logits(self, picture: Tensor, index: int) -> list[Tensor]:
+        """What the discriminator says of a 1 x 3 x H x W picture as one of style `index`."""
+        found: list[Tensor] = self.discriminator(picture.to(self.device), index)[0]
+        return found
+
     def choose(self, seed: int, num_updates: int) -> Choice:
         """What the style pictures of the next update are to be."""
         return Choice()

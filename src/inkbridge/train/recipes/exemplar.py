@@ -40,8 +40,8 @@ from inkbridge.train.regularizers import PENALTIES
 
 JUDGED_DEPTHS = 4
 """Depths of the eye, spread evenly, that the discriminator looks at."""
-READ_EVERY = 8
-"""Updates between readings of a style's looks, of one style after the other."""
+READ_EVERY, AT_FIRST = 8, 64
+"""Updates between readings of a style's looks, of one style after the other; at first after each."""
 
 
 @dataclass
@@ -137,7 +137,7 @@ class Exemplar(Recipe):
         self._met: list[list[Tensor]] = []
 
     def meet(self, looks: Sequence[Sequence[RGB]]) -> None:
-        """Keep the looks of each style, as large as the encoder reads examples."""
+        """Keep the looks of each style, as large as they are given."""
         self.looks.resize(max(len(pictures) for pictures in looks))
         self._met = [
             [torch.from_numpy(to_network(picture)).to(self.device) for picture in pictures]
@@ -148,6 +148,18 @@ class Exemplar(Recipe):
     def make_discriminator(self, config: DiscriminatorConfig, num_styles: int, channels: int) -> nn.Module:
         """Heads on the eye's features."""
         return EyeHeads([self.eye.channels[depth] for depth in self._judged_depths], config.width, num_styles)
+
+    def logits(self, picture: Tensor, index: int) -> list[Tensor]:
+        """What the discriminator says of a 1 x 3 x H x W picture as one of style `index`."""
+        weights = torch.zeros(1, self.num_styles, device=self.device)
+        weights[0, index] = 1.0
+        seen = self.eye(picture.to(self.device))
+        found: list[Tensor] = self.discriminator(self._judged_features(seen, seen), weights)
+        return found
+
+    def averaged_states(self) -> dict[str, dict[str, Tensor]]:
+        """State of what is exported: the averaged networks and the codes of looks."""
+        return super().averaged_states() | {"looks": self.looks.state_dict()}
 
     def _let_codes_learn_faster(self, times: float) -> None:
         """What makes scales and shifts of a code decides how far styles come apart."""
@@ -201,7 +213,8 @@ class Exemplar(Recipe):
                 losses.between_moments(some, (some[0].roll(1, 0), some[1].roll(1, 0)), share)
                 for some in examples
             ]
-            turn, waits = divmod(images_seen // self.config.batch, READ_EVERY)
+            updates = images_seen // self.config.batch
+            turn, waits = divmod(updates, READ_EVERY if updates >= AT_FIRST else 1)
             if self._met and not waits:
                 self._read_looks([turn % self.num_styles])
         depth = self._content_depth
@@ -240,13 +253,9 @@ class Exemplar(Recipe):
         """Results and examples, their features, and each one's weight of each style."""
         config, (result, style), (seen, wanted) = self.config.losses, pictures, features
         loss_d, loss_g = ADVERSARIAL[config.adversarial]
-        # An eye's features differ by far in size from depth to depth.
-        sizes = [losses.wide(wanted[depth]).square().mean().sqrt() for depth in self._judged_depths]
 
         def logits(features: list[Tensor], weights: Tensor) -> list[Tensor]:
-            judged = zip(self._judged_depths, sizes, strict=True)
-            found = [features[depth] / size.to(features[depth].dtype) for depth, size in judged]
-            answers: list[Tensor] = self.discriminator(found, weights)
+            answers: list[Tensor] = self.discriminator(self._judged_features(features, wanted), weights)
             return answers
 
         def penalise(draw: torch.Generator) -> Tensor:
@@ -265,6 +274,13 @@ class Exemplar(Recipe):
             *(real, fake, [], []),
             penalise,
         )
+
+    def _judged_features(self, features: list[Tensor], wanted: list[Tensor]) -> list[Tensor]:
+        """Those at the judged depths, in units of their size in the style pictures: an eye's features differ
+        by far in size from depth to depth."""
+        sizes = [losses.wide(wanted[depth]).square().mean().sqrt() for depth in self._judged_depths]
+        judged = zip(self._judged_depths, sizes, strict=True)
+        return [features[depth] / size.to(features[depth].dtype) for depth, size in judged]
 
     @torch.no_grad()
     def _read_looks(self, styles: Iterable[int]) -> None:
