@@ -34,9 +34,14 @@ def list_styles() -> list[Listed]:
 
 
 def scan() -> tuple[list[Listed], list[str]]:
-    """The styles, and a sentence for each pack file that had to be left out."""
+    """The styles, and a sentence for each pack file that had to be left out.
+
+    Of a folder's packs that with the most styles comes first: of a name that several have, it can be fused
+    with most others.
+    """
     listed, problems = [], []
     for folder in (user_folder(), BUNDLED):
+        packs: list[list[Listed]] = []
         for path in sorted(folder.glob(f"*{SUFFIX}")):
             try:
                 info = read_pack(path).info
@@ -44,7 +49,10 @@ def scan() -> tuple[list[Listed], list[str]]:
                 problems.append(str(error))
                 continue
             if info.kind == "style":
-                listed += [Listed(style.name, style.title, path, folder == BUNDLED) for style in info.styles]
+                packs.append(
+                    [Listed(style.name, style.title, path, folder == BUNDLED) for style in info.styles]
+                )
+        listed += [style for styles in sorted(packs, key=len, reverse=True) for style in styles]
     return listed, problems
 
 
