@@ -17,7 +17,7 @@ from inkbridge.train.config import load_config
 from inkbridge.train.data import Crops, load_pictures
 from inkbridge.train.export import export_run
 from inkbridge.train.from_pack import generator_of, network_weights
-from inkbridge.train.looks import choose_looks
+from inkbridge.train.looks import choose_looks, typical_window
 from inkbridge.train.loop import train
 from inkbridge.train.networks.eye import Eye
 from inkbridge.train.onnx_file import to_file
@@ -193,7 +193,7 @@ def test_looks_are_one_of_each_kind_of_picture():
     assert choose_looks(pictures[:2], 3) == [0, 1]
 
 
-def test_half_of_all_crops_are_of_looks_which_a_folder_may_name(tmp_path):
+def test_most_crops_are_of_looks_which_a_folder_may_name(tmp_path):
     (tmp_path / "style" / "looks").mkdir(parents=True)
     for i in range(20):
         Image.fromarray(np.full((64, 64, 3), 4 * i, np.uint8)).save(tmp_path / "style" / f"{i}.png")
@@ -206,8 +206,51 @@ def test_half_of_all_crops_are_of_looks_which_a_folder_may_name(tmp_path):
     crops = Crops(found.pictures, "style", config, 0, 0, found.looks)
     shades = [int(crops.at(i)[0, 0, 0]) for i in range(600)]
     assert load_pictures(tmp_path / "style", "content", config, tmp_path / "cache", 0).looks == []
-    assert 0.5 < np.mean([shade >= 200 for shade in shades]) < 0.65
+    assert 0.8 < np.mean([shade >= 200 for shade in shades]) < 0.92
     assert len(set(shades)) == 22
+
+
+def test_a_look_that_is_chosen_is_a_typical_window_as_large_as_the_file_has_pixels_for(tmp_path):
+    """The red of a picture tells how far to the right a pixel is, of 0 to 255."""
+    across = np.tile(np.linspace(0, 255, 256).round().astype(np.uint8), (256, 1))
+    for i in range(3):
+        Image.fromarray(np.stack([across, across // 2, across * 0 + 60 * i], 2)).save(tmp_path / f"{i}.png")
+
+    def widths(side: int, *settings: str) -> list[int]:
+        told = [*SETTINGS, "data.looks=3", "data.trim=0", *settings]
+        config = load_config(None, told, "exemplar").data
+        found = load_pictures(tmp_path, "style", config, tmp_path / "cache", 0, short_side=side)
+        assert all(look.shape == (side, side, 3) for look in found.look_pictures())
+        return [int(np.ptp(look[..., 0])) for look in found.look_pictures()]
+
+    assert all(145 <= width <= 160 for width in widths(64))  # the default, 0.6 of the side
+    assert all(60 <= width <= 66 for width in widths(64, "data.look_detail=0.25"))
+    assert all(188 <= width <= 194 for width in widths(192))  # not enlarged
+    assert all(width >= 250 for width in widths(64, "data.look_detail=1"))
+
+
+def test_a_typical_window_is_no_piece_of_the_sky():
+    rng = np.random.default_rng(0)
+    picture = np.full((240, 240, 3), 200, np.uint8)
+    picture[80:] = rng.integers(0, 255, (160, 240, 3))  # a third is sky
+    window = typical_window(picture, 80)
+    assert window.shape == (80, 80, 3)
+    assert np.ptp(window[..., 0]) > 200
+    assert typical_window(picture, 500).shape == (240, 240, 3)
+
+
+def test_of_pictures_that_are_alike_the_large_one_is_the_look():
+    kinds = [made_picture(72, 96, 1), stripes((170, 40, 30), 0, 72, 96)]
+    pictures = [np.roll(kinds[i % 2], 5 * i, axis=1) for i in range(20)]
+    large = [i in (12, 17) for i in range(20)]
+    assert sorted(choose_looks(pictures, 2, large)) == [12, 17]
+
+
+def test_an_eye_looks_no_deeper_than_it_is_asked_to(eye):
+    picture = batch(3)
+    every, two = eye(picture), eye(picture, 2)
+    assert len(two) == 2
+    assert all(torch.equal(a, b) for a, b in zip(every, two, strict=False))
 
 
 def test_a_pack_of_before_shifts_is_read_as_if_they_were_nothing():
@@ -250,7 +293,7 @@ def test_a_run_that_holds_pictures_back_is_measured_and_its_best_moment_has_look
     done = run_inkbridge("export", str(tmp_path / "run"), "-o", str(tmp_path / "red.stylepack"))
     assert done.returncode == 0, done.stderr
     assert "painted most faithfully" in done.stdout
-    assert len(inkbridge.load(tmp_path / "red.stylepack").styles) == 4
+    assert len(inkbridge.load(tmp_path / "red.stylepack").styles) == 3
 
 
 def test_an_example_leads_a_pack_of_one_style_too(inks, tmp_path):

@@ -19,7 +19,7 @@ from PIL import Image
 
 from inkbridge.errors import DataError
 from inkbridge.images import RGB, find_pictures, read_picture, trimmed, write_atomically
-from inkbridge.train.looks import choose_looks
+from inkbridge.train.looks import choose_looks, typical_window
 
 LOOKS_FOLDER = "looks"
 """Within a style's folder: pictures that are its looks."""
@@ -53,6 +53,10 @@ class DataConfig:
     `look_share` of its crops are cut; with a folder named "looks" within the style's, the pictures in it.
     0: all pictures are cut alike often."""
     look_share: float = 0.5
+    look_detail: float = 1.0
+    """Of looks that are chosen a square window with this share of the short side is cut out, as far as the file
+    has pixels for it: strokes are then as wide as where one looks from near. Those given in a folder "looks"
+    are shown whole."""
 
 
 @dataclass
@@ -164,22 +168,31 @@ def _decode_all(
     short_side: int | None,
 ) -> dict[str, Any]:
     decoded: list[tuple[Path, RGB]] = []
+    large: list[bool] = []
     left_out: list[str] = []
     for file in files:
         try:
             rgb = read_picture(file).rgb
             trim = config.trim if side == "style" else 0.0
             decoded.append((file, _prepare(rgb, trim, config, short_side)))
+            large.append(min(rgb.shape[:2]) >= (short_side or 0))
         except DataError as error:
             left_out.append(str(error))
     has_looks = side == "style" and config.looks > 0
-    chosen = {
+    given = {
         i
         for i, (path, _) in enumerate(decoded)
         if has_looks and path.relative_to(folder).parts[0] == LOOKS_FOLDER
     }
-    held = _held_back(len(decoded), config, seed) - chosen
-    kept = [pair for i, pair in enumerate(decoded) if i not in held]
+    held = _held_back(len(decoded), config, seed) - given
+    numbers = [i for i in range(len(decoded)) if i not in held]
+    kept = [decoded[i] for i in numbers]
+    looks = [place for place, i in enumerate(numbers) if i in given]
+    if has_looks and not looks:
+        looks = choose_looks([rgb for _, rgb in kept], config.looks, [large[i] for i in numbers])
+        for place in looks:
+            path = kept[place][0]
+            kept[place] = path, _from_near(read_picture(path).rgb, config, short_side)
 
     def write(file: IO[bytes]) -> None:
         for _, rgb in kept:
@@ -193,19 +206,15 @@ def _decode_all(
         "bytes": sum(rgb.size for _, rgb in kept),
         "held_back": [str(decoded[i][0].resolve()) for i in sorted(held)],
         "left_out": left_out,
-        "looks": _looks([i for i in range(len(decoded)) if i not in held], chosen, kept, side, config),
+        "looks": looks,
     }
 
 
-def _looks(
-    numbers: list[int], chosen: set[int], kept: list[tuple[Path, RGB]], side: str, config: DataConfig
-) -> list[int]:
-    """Places of a style's looks among the kept pictures, which had these numbers among all."""
-    if side != "style" or not config.looks:
-        return []
-    return [place for place, i in enumerate(numbers) if i in chosen] or choose_looks(
-        [rgb for _, rgb in kept], config.looks
-    )
+def _from_near(rgb: RGB, config: DataConfig, short_side: int | None) -> RGB:
+    """A window of a style picture, prepared; not so small that it would be enlarged."""
+    whole = trimmed(rgb, config.trim)
+    share = config.look_detail * min(whole.shape[:2])
+    return _prepare(typical_window(whole, round(max(share, short_side or 0))), 0.0, config, short_side)
 
 
 def _prepare(rgb: RGB, trim: float, config: DataConfig, short_side: int | None) -> RGB:

@@ -7,6 +7,7 @@ encoder a style can be led by single pictures, its looks.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -34,30 +35,40 @@ these."""
 Floats = npt.NDArray[np.float32]
 
 
-def choose_looks(pictures: Sequence[RGB], num: int) -> list[int]:
+def choose_looks(pictures: Sequence[RGB], num: int, large: Sequence[bool] = ()) -> list[int]:
     """Places of `num` pictures (all of fewer) that are typical each of a group, the largest group first.
 
     Groups are those of k-means on what the bundled eye sees of each H x W x 3 uint8 picture: the mean of each
     feature map, in units of its spread among the pictures. The picture nearest to the middle of its group
-    stands for it. Of many pictures up to `MOST_READ` are looked at.
+    stands for it; one that is `large` goes before others. Of many pictures up to `MOST_READ` are looked at.
     """
     if len(pictures) <= num:
         return list(range(len(pictures)))
     places = np.linspace(0, len(pictures) - 1, min(MOST_READ, len(pictures))).round().astype(int)
-    eye = Eye()
-    seen = np.stack(
-        [
-            np.concatenate([found.mean((1, 2)) for found in eye.maps(pictures[i], LOOKED_AT)[:-2]])
-            for i in places
-        ]
-    )
-    seen = (seen - seen.mean(0)) / (seen.std(0) + 1e-3 * seen.std())
+    seen = _seen([pictures[i] for i in places])
     group, means = k_means(seen, num)
     sizes = np.bincount(group, minlength=len(means))
     far = _squared(seen, means)
+    if len(large):
+        far += np.where(np.asarray(large)[places], 0.0, far.max())[:, None]
     return [
         int(places[np.where(group == i, far[:, i], np.inf).argmin()]) for i in np.argsort(-sizes) if sizes[i]
     ]
+
+
+def typical_window(picture: RGB, side: int) -> RGB:
+    """The square of `side` pixels, of those that overlap by half, that the eye finds most like the others.
+
+    What a style is painted after is to have the picture's hues, and not be a piece of its sky.
+    """
+    height, width = picture.shape[:2]
+    side = min(side, height, width)
+    tops, lefts = (
+        np.linspace(0, length - side, 1 + math.ceil(2 * (length - side) / side)).astype(int)
+        for length in (height, width)
+    )
+    windows = [picture[top : top + side, left : left + side] for top in tops for left in lefts]
+    return windows[int(np.square(_seen(windows)).sum(1).argmin())]
 
 
 def best_look(
@@ -125,6 +136,16 @@ def k_means(rows: Floats, num: int) -> tuple[npt.NDArray[np.int64], Floats]:
         if squared.min(1).sum() < least:
             best, least = (squared.argmin(1), means), squared.min(1).sum()
     return best
+
+
+def _seen(pictures: Sequence[RGB]) -> Floats:
+    """What the bundled eye sees of each: means of feature maps, less their mean, in units of their spread."""
+    eye = Eye()
+    seen = np.stack(
+        [np.concatenate([found.mean((1, 2)) for found in eye.maps(one, LOOKED_AT)[:-2]]) for one in pictures]
+    )
+    apart: Floats = (seen - seen.mean(0)) / (seen.std(0) + 1e-3 * seen.std() + 1e-9)
+    return apart
 
 
 def _squared(rows: Floats, means: Floats) -> npt.NDArray[np.float64]:

@@ -58,11 +58,17 @@ class Eye(nn.Module):
             self.channels = [found.shape[1] for found in self(torch.zeros(1, 3, 64, 64, device="cpu"))]
         """Of each output."""
 
-    def forward(self, image: Tensor) -> list[Tensor]:
+    def forward(self, image: Tensor, num_depths: int | None = None) -> list[Tensor]:
+        """The finest `num_depths` outputs, all by default; what lies deeper is not worked out."""
+        wanted = self.outputs[:num_depths]
+        missing = set(wanted)
         found: dict[str, Tensor] = {self.input: image}
         for operation, inputs, output in self._steps:
             found[output] = operation(*[self._value(found, name) for name in inputs])
-        return [found[name] for name in self.outputs]
+            missing.discard(output)
+            if not missing:
+                break
+        return [found[name] for name in wanted]
 
     def _value(self, found: dict[str, Tensor], name: str) -> Tensor:
         return found[name] if name in found else getattr(self, self._names[name])

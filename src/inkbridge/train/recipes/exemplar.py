@@ -94,7 +94,9 @@ class ExemplarConfig(GanConfig):
         "enlarge": 1.1,
         "style_scale": (0.65, 1.05),
         "content_scale": (0.65, 1.0),
-        "looks": 4,
+        "looks": 3,
+        "look_share": 0.85,
+        "look_detail": 0.6,
     }
 
     batch: int = 2
@@ -126,6 +128,7 @@ class Exemplar(Recipe):
         self._style_depths = max(round(config.style_depth * depths), 1)
         self._content_depth = (depths - 1) // 2
         self._judged_depths = sorted({round(i) for i in np.linspace(1, depths - 2, JUDGED_DEPTHS)})
+        self._num_depths = max(self._style_depths, self._content_depth + 1, self._judged_depths[-1] + 1)
         super().__init__(config, device, num_styles)
         self.generator.styles.requires_grad_(False)  # read from the first looks, not learned
         self._let_codes_learn_faster(config.modulation_lr)
@@ -205,9 +208,10 @@ class Exemplar(Recipe):
         read = self.passes(self.encoder, style)
         code = torch.lerp(read, read.roll(1, 0), share[:, None].to(read.dtype))
         result = self.passes(self.generator, content, code, draw_grain(content, rng))
-        seen = self.passes(self.eye, result)
+        seen = self._seen(result, self._num_depths)
         with torch.no_grad():
-            wanted, kept = self.passes(self.eye, style), self.passes(self.eye, content)
+            wanted = self._seen(style, self._num_depths)
+            kept = self._seen(content, self._content_depth + 1)
             examples = [losses.moments(some) for some in wanted[: self._style_depths]]
             examples = [
                 losses.between_moments(some, (some[0].roll(1, 0), some[1].roll(1, 0)), share)
@@ -243,6 +247,10 @@ class Exemplar(Recipe):
         loss = loss + config.adversarial_weight * parts["adversarial"]
         parts |= self.learn(loss, [verdict], progress, images_seen, rng)
         return result.detach(), {name: part.detach() for name, part in parts.items()}
+
+    def _seen(self, pictures: Tensor, num_depths: int) -> list[Tensor]:
+        features: list[Tensor] = self.passes(lambda some: self.eye(some, num_depths), pictures)
+        return features
 
     def _judged(
         self,
