@@ -54,8 +54,8 @@ class DataConfig:
     0: all pictures are cut alike often."""
     look_share: float = 0.5
     look_detail: float = 1.0
-    """Of looks that are chosen a square window with this share of the short side is cut out, as far as the file
-    has pixels for it: strokes are then as wide as where one looks from near. Those given in a folder "looks"
+    """Of looks that are chosen a square window with this share of the short side is cut out, if the file
+    has the pixels: strokes are then as wide as where one looks from near. Those given in a folder "looks"
     are shown whole."""
 
 
