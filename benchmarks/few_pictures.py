@@ -1,13 +1,13 @@
-"""What helps when there are few style pictures: each remedy against plain training, with seeds.
+"""What helps when there are few style pictures: the trained eye and other remedies, with seeds.
 
     python benchmarks/few_pictures.py --content DIR --style DIR --pack PACK --out runs/few [--images 3000]
 
 Half of the style folder is held back, the same for all; of the rest each seed draws 4, 8, 16 or 43 pictures,
 the same for every remedy. Photographs painted are those that a run with seed 0 holds back, as bundled packs
 do. PACK is what "from a pack" starts from: one that has not seen the style.
-Covered: share of the way from those photographs to the held-back style pictures, by sliced Wasserstein
-distance over five Laplacian levels; edges: correlation of edge strength with the photograph; score: their
-harmonic mean, as in training; by heart: photographs whose result has the layout of a training picture.
+Covered (at strokes, picture, and by the judge: the mean), taken for a photograph, recognised: by the bundled
+eye, from the photographs to the held-back style pictures, as `inkbridge evaluate` has them; by heart:
+photographs whose result has the layout of a training picture.
 Started again it goes on where it was; several processes with --shard 0/2 and 1/2 share the work, and one
 without --shard then prints the table and draws the sheet.
 """
@@ -23,30 +23,34 @@ import numpy as np
 import torch
 from PIL import Image
 
-from choices import covered, figures
 from inkbridge.images import RGB, find_pictures, read_picture
 from inkbridge.metrics.memorisation import Layouts
+from inkbridge.metrics.quality import QualityMeter
+from inkbridge.metrics.sight import Sight
 from inkbridge.train.budget import Budget
 from inkbridge.train.checkpoint import restore_checkpoint
 from inkbridge.train.config import load_config
+from inkbridge.train.cost import build
 from inkbridge.train.data import DataConfig, load_pictures
 from inkbridge.train.loop import train
-from inkbridge.train.recipes import RECIPES
 from inkbridge.train.samples import painted, square
-from inkbridge.train.scores import score
 
 HIDING = 'augmentations=["resample", "translate", "cutout"]'
 SCALES = "data.style_scale=[0.5, 1.25]"
+EYE, PIXELS = "recipe=exemplar", "recipe=cut"
 REMEDIES: dict[str, list[str]] = {
-    "plain": [],
-    "translate, cutout": [HIDING],
-    "the same, adaptive": [HIDING, "adaptive=true"],
-    "crops of other scales": [SCALES],
-    "warm start": ["warm_start={warm}"],
-    "from a pack": ["start_from={pack}"],
-    "together, no pack": ["warm_start={warm}", SCALES, HIDING, "adaptive=true"],
-    "together": ["start_from={pack}", SCALES, HIDING, "adaptive=true"],
+    "pixels": [PIXELS],
+    "pixels, from a pack": [PIXELS, "start_from={pack}"],
+    "eye": [EYE],
+    "eye, from a pack": [EYE, "start_from={pack}"],
+    "translate, cutout": [PIXELS, HIDING],
+    "the same, adaptive": [PIXELS, HIDING, "adaptive=true"],
+    "crops of other scales": [PIXELS, SCALES],
+    "warm start": [PIXELS, "warm_start={warm}"],
+    "together, no pack": [PIXELS, "warm_start={warm}", SCALES, HIDING, "adaptive=true"],
+    "together": [PIXELS, "start_from={pack}", SCALES, HIDING, "adaptive=true"],
 }
+FIGURES = ("covered", "strokes", "picture", "as_content", "recognised", "repeats")
 SIZES = (4, 8, 16, 43)
 
 
@@ -75,14 +79,13 @@ def main() -> None:
         draw_sheet(arguments, names)
 
 
-def measured(arguments: argparse.Namespace, name: str, num: int, seed: int) -> dict[str, list[float]]:
+def measured(arguments: argparse.Namespace, name: str, num: int, seed: int) -> dict[str, float]:
     """Train, or go on, and measure; the figures of a finished run are read."""
     out = folder_of(arguments.out, name, num, seed)
     file = out / "figures.json"
     if not file.exists():
         content, style, photographs, unseen = split(arguments, num, seed)
         settings = [
-            "recipe=cut",
             f"seed={seed}",
             "evaluate_every=0",
             "sample_every=1000000",
@@ -92,18 +95,20 @@ def measured(arguments: argparse.Namespace, name: str, num: int, seed: int) -> d
         settings += [f"data.minimum={num}", *(each.format(**values) for each in REMEDIES[name])]
         config = load_config(None, settings)
         train(content, style, out, config, Budget(images=arguments.images))
-        recipe = RECIPES["cut"](config.model, torch.device("cpu"))
+        recipe = build(config, 1, torch.device("cpu"))
         restore_checkpoint(out / "checkpoint.pt", recipe)
         contents = [square(read_picture(path).rgb) for path in photographs]
         results = [painted(recipe, picture, 0) for picture in contents]
+        meter = QualityMeter(contents, [read_picture(path).rgb for path in unseen], Sight())
+        found = {name: round(value, 4) for name, value in meter(results)[0].items()}
         layouts = Layouts([read_picture(path).rgb for path in find_pictures(style)])
-        found = figures([read_picture(path).rgb for path in unseen], contents, results)
-        found["repeats"] = [round(layouts.nearest(result).correlation, 3) for result in results]
+        repeats = [layouts.nearest(result).correlation > 0.9 for result in results]
+        found["repeats"] = float(np.mean(repeats))
         for path, result in zip(photographs, results, strict=True):
             Image.fromarray(result).save(out / f"{path.stem}.png")
         file.write_text(json.dumps(found))
-    found = json.loads(file.read_text())
-    return found
+    figures: dict[str, float] = json.loads(file.read_text())
+    return figures
 
 
 def folder_of(out: Path, name: str, num: int, seed: int) -> Path:
@@ -136,14 +141,8 @@ def linked(folder: Path, files: Sequence[Path]) -> Path:
     return folder
 
 
-def told(run: dict[str, list[float]]) -> str:
-    return " ".join(f"{name} {value:.2f}" for name, value in summary(run).items())
-
-
-def summary(run: dict[str, list[float]]) -> dict[str, float]:
-    values = {"covered": covered(run, slice(None)), "edges": float(np.mean(run["edges"]))}
-    by_heart = np.array(run["repeats"]) > 0.9
-    return {**values, "score": score(values), "by heart": float(by_heart.mean())}
+def told(run: dict[str, float]) -> str:
+    return " ".join(f"{name} {run[name]:.2f}" for name in FIGURES)
 
 
 def table(arguments: argparse.Namespace, names: Sequence[str]) -> str:
@@ -154,12 +153,9 @@ def table(arguments: argparse.Namespace, names: Sequence[str]) -> str:
     for name in names:
         cells = []
         for num in arguments.sizes:
-            runs = [summary(measured(arguments, name, num, seed)) for seed in range(arguments.seeds)]
+            runs = [measured(arguments, name, num, seed) for seed in range(arguments.seeds)]
             cells.append(
-                "; ".join(
-                    f"{each} " + ", ".join(f"{run[each]:.2f}" for run in runs)
-                    for each in ("score", "covered", "edges")
-                )
+                "; ".join(f"{each} " + ", ".join(f"{run[each]:.2f}" for run in runs) for each in FIGURES)
             )
         lines.append(f"| {' | '.join([name, *cells])} |")
     return "\n".join(lines)

@@ -202,55 +202,96 @@ def test_most_crops_are_of_looks_which_a_folder_may_name(tmp_path):
         Image.fromarray(np.full((64, 64, 3), shade, np.uint8)).save(path)
     config = load_config(None, [*SETTINGS, "data.looks=4"], "exemplar").data
     found = load_pictures(tmp_path / "style", "style", config, tmp_path / "cache", 0)
-    assert [int(picture[0, 0, 0]) for picture in found.look_pictures()] == [200, 250]
+    assert [int(picture[0, 0, 0]) for picture in found.looks] == [200, 250]
     crops = Crops(found.pictures, "style", config, 0, 0, found.looks)
-    shades = [int(crops.at(i)[0, 0, 0]) for i in range(600)]
+    shades = [int(crops.at(i)[0, 0, 0]) for i in range(2000)]
     assert load_pictures(tmp_path / "style", "content", config, tmp_path / "cache", 0).looks == []
     assert 0.8 < np.mean([shade >= 200 for shade in shades]) < 0.92
     assert len(set(shades)) == 22
 
 
-def test_a_look_that_is_chosen_is_a_typical_window_as_large_as_the_file_has_pixels_for(tmp_path):
-    """The red of a picture tells how far to the right a pixel is, of 0 to 255."""
-    across = np.tile(np.linspace(0, 255, 256).round().astype(np.uint8), (256, 1))
+def across(seed: int, side: int, width: int | None = None) -> Image.Image:
+    """The red of a pixel tells how far to the right it is, from 0 to 255."""
+    red = np.tile(np.linspace(0, 255, width or side).round().astype(np.uint8), (side, 1))
+    return Image.fromarray(np.stack([red, red // 2, np.full_like(red, 60 * seed)], 2))
+
+
+def widths(folder, side: int, *settings: str) -> list[int]:
+    """How much of its picture's width each look shows, of 255."""
+    config = load_config(None, [*SETTINGS, "data.trim=0", *settings], "exemplar").data
+    found = load_pictures(folder, "style", config, folder.parent / "cache", 0, short_side=side)
+    assert [picture.shape[:2] for picture in found.pictures] == [found.pictures[0].shape[:2]] * 3
+    assert all(np.ptp(picture[..., 0]) >= 250 for picture in found.pictures)  # which stay whole
+    return [int(np.ptp(look[..., 0])) for look in found.looks]
+
+
+def test_a_look_that_is_chosen_is_a_close_up_as_far_as_the_file_has_the_pixels(tmp_path):
+    (tmp_path / "style").mkdir()
     for i in range(3):
-        Image.fromarray(np.stack([across, across // 2, across * 0 + 60 * i], 2)).save(tmp_path / f"{i}.png")
-
-    def widths(side: int, *settings: str) -> list[int]:
-        told = [*SETTINGS, "data.looks=3", "data.trim=0", *settings]
-        config = load_config(None, told, "exemplar").data
-        found = load_pictures(tmp_path, "style", config, tmp_path / "cache", 0, short_side=side)
-        assert all(look.shape == (side, side, 3) for look in found.look_pictures())
-        return [int(np.ptp(look[..., 0])) for look in found.look_pictures()]
-
-    assert all(145 <= width <= 160 for width in widths(64))  # the default, 0.6 of the side
-    assert all(60 <= width <= 66 for width in widths(64, "data.look_detail=0.25"))
-    assert all(188 <= width <= 194 for width in widths(192))  # not enlarged
-    assert all(width >= 250 for width in widths(64, "data.look_detail=1"))
+        across(i, 256).save(tmp_path / "style" / f"{i}.png")
+    folder = tmp_path / "style"
+    assert all(145 <= width <= 160 for width in widths(folder, 64))  # the default, 0.6 of the side
+    assert all(60 <= width <= 66 for width in widths(folder, 64, "data.look_detail=0.25"))
+    assert all(188 <= width <= 194 for width in widths(folder, 192))  # not enlarged
+    assert all(width >= 250 for width in widths(folder, 300))
+    assert all(width >= 250 for width in widths(folder, 64, "data.look_detail=1"))
 
 
-def test_a_typical_window_is_no_piece_of_the_sky():
-    rng = np.random.default_rng(0)
+def test_looks_that_are_given_and_those_of_detail_1_are_whole_pictures_of_any_shape(tmp_path):
+    for name in ("style", "style/looks", "other"):
+        (tmp_path / name).mkdir()
+    for i in range(3):
+        across(i, 128, 384).save(tmp_path / "style" / f"{'looks/' * (i < 2)}{i}.png")
+        across(i, 128, 384).save(tmp_path / "other" / f"{i}.png")
+    given = widths(tmp_path / "style", 64)
+    assert len(given) == 2
+    assert all(width >= 250 for width in given)
+    assert all(width >= 250 for width in widths(tmp_path / "other", 64, "data.look_detail=1"))
+    assert all(45 <= width <= 56 for width in widths(tmp_path / "other", 64))
+
+
+@pytest.mark.parametrize("bare", [1 / 3, 0.6])
+def test_a_typical_window_is_no_piece_of_the_sky(bare):
     picture = np.full((240, 240, 3), 200, np.uint8)
-    picture[80:] = rng.integers(0, 255, (160, 240, 3))  # a third is sky
+    sky = int(240 * bare)
+    picture[sky:] = made_picture(240 - sky, 240, 3)
     window = typical_window(picture, 80)
     assert window.shape == (80, 80, 3)
-    assert np.ptp(window[..., 0]) > 200
+    assert (window.std((1, 2)) > 10).mean() > 0.15  # rows in which something is drawn
     assert typical_window(picture, 500).shape == (240, 240, 3)
 
 
-def test_of_pictures_that_are_alike_the_large_one_is_the_look():
-    kinds = [made_picture(72, 96, 1), stripes((170, 40, 30), 0, 72, 96)]
-    pictures = [np.roll(kinds[i % 2], 5 * i, axis=1) for i in range(20)]
-    large = [i in (12, 17) for i in range(20)]
-    assert sorted(choose_looks(pictures, 2, large)) == [12, 17]
+def test_of_windows_that_are_alike_the_middle_one_is_taken():
+    picture = np.tile(made_picture(80, 20, 1), (1, 6, 1))
+    assert np.array_equal(typical_window(picture, 80), picture[:, 20:100])
 
 
-def test_an_eye_looks_no_deeper_than_it_is_asked_to(eye):
-    picture = batch(3)
-    every, two = eye(picture), eye(picture, 2)
+def test_of_a_group_a_picture_that_is_not_enlarged_is_the_look(tmp_path):
+    kinds = [made_picture(90, 90, 1), stripes((170, 40, 30), 0, 90, 90)]
+    large = {"20.png", "21.png", "30.png", "31.png"}
+    for i in range(44):  # some are held back
+        side = 90 if f"{i}.png" in large else 70
+        picture = Image.fromarray(np.roll(kinds[i % 2], 5 * i, axis=1))
+        picture.resize((side, side)).save(tmp_path / f"{i:02d}.png")
+    told = [*SETTINGS, "data.looks=2", "data.look_detail=1", "data.trim=0", "data.hold_back=0.1"]
+    config = load_config(None, told, "exemplar").data
+    found = load_pictures(tmp_path, "style", config, tmp_path / "cache", 0, short_side=80)
+    assert len(found.held_back) == 4
+    for look in found.looks:
+        own = zip(found.names, found.pictures, strict=True)
+        assert {name for name, picture in own if np.array_equal(picture, look)} <= large
+    assert len(found.looks) == 2
+
+
+def test_an_eye_looks_no_deeper_than_it_is_asked_to(eye, monkeypatch):
+    convolved = []
+    real = torch.nn.functional.conv2d
+    monkeypatch.setattr(torch.nn.functional, "conv2d", lambda *given: [convolved.append(1), real(*given)][1])
+    every, num_all = eye(batch(3)), len(convolved)
+    two, num_two = eye(batch(3), 2), len(convolved) - num_all
     assert len(two) == 2
     assert all(torch.equal(a, b) for a, b in zip(every, two, strict=False))
+    assert num_two < num_all / 4
 
 
 def test_a_pack_of_before_shifts_is_read_as_if_they_were_nothing():
@@ -329,6 +370,9 @@ def test_an_example_leads_a_pack_of_one_style_too(inks, tmp_path):
         (["--eye", "squeezenet11", "--recipe", "cut"], "only exemplar has an eye"),
         (["--set", "discriminator.kind=patch"], "only eye learns many styles"),
         (["--set", "data.looks=0"], "data.looks = 0 cannot be used with recipe exemplar"),
+        (["--set", "data.look_share=85"], "data.look_share = 85.0 cannot be used"),
+        (["--set", "data.look_detail=0"], "data.look_detail = 0.0 cannot be used"),
+        (["--recipe", "paired", "--set", "data.looks=2"], "data.looks = 2 cannot be used with recipe paired"),
     ],
 )
 def test_eyes_that_do_not_fit_are_refused_before_anything_is_made(told, said, inks, tmp_path):

@@ -215,6 +215,9 @@ def _check_values(config: TrainConfig, origin: str) -> None:
     require(good_crop, "data.crop", data.crop, "a multiple of 16 and at least 48")
     require(0 <= data.trim < 0.5, "data.trim", data.trim, "at least 0 and below 0.5")
     require(0 <= data.hold_back < 1, "data.hold_back", data.hold_back, "at least 0 and below 1")
+    require(data.look_share <= 1, "data.look_share", data.look_share, "from 0 to 1")
+    good_detail = 0 < data.look_detail <= 1
+    require(good_detail, "data.look_detail", data.look_detail, "above 0 and at most 1")
     for name in ("content_scale", "style_scale"):
         low, high = getattr(data, name)
         require(0 < low <= high, f"data.{name}", [low, high], "two positive numbers, smaller first")
@@ -279,6 +282,11 @@ def _check_together(config: TrainConfig, origin: str) -> None:
         raise ConfigError(
             "data.looks = 0 cannot be used with recipe exemplar: a style is by name what is read of a look. "
             f"Give at least 1. ({origin})"
+        )
+    if RECIPES[config.recipe].pairs and config.data.looks:
+        raise ConfigError(
+            f"data.looks = {config.data.looks} cannot be used with recipe {config.recipe}: each style "
+            f"picture belongs to a content. ({origin})"
         )
     if config.recipe == "repair" and model.generator.kind != "repairer":
         raise ConfigError(

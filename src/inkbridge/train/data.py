@@ -49,14 +49,15 @@ class DataConfig:
     hold_back: float = 0.1
     """Share of the pictures of each side that training never sees, kept for measuring."""
     looks: int = 0
-    """So many pictures of a style, unlike one another, are its looks (`inkbridge.train.looks`), of which
-    `look_share` of its crops are cut; with a folder named "looks" within the style's, the pictures in it.
-    0: all pictures are cut alike often."""
+    """So many pictures of a style, unlike one another, are its looks (`inkbridge.train.looks`); with a folder
+    named "looks" within the style's, the pictures in it, however many. 0: there are none."""
     look_share: float = 0.5
+    """Share of a style's crops that are cut out of its looks, each of them as often; the others are cut out
+    of all pictures alike."""
     look_detail: float = 1.0
-    """Of looks that are chosen a square window with this share of the short side is cut out, if the file
-    has the pixels: strokes are then as wide as where one looks from near. Those given in a folder "looks"
-    are shown whole."""
+    """Below 1 a look that was chosen is a square window, a close-up, with this share of its picture's short
+    side, or a larger one where the file lacks the pixels: strokes are then wider. 1, and those given in a
+    folder "looks": the whole picture."""
 
 
 @dataclass
@@ -69,12 +70,8 @@ class PictureSet:
     """Files that training does not see."""
     left_out: list[str]
     """One sentence for each file that could not be read."""
-    looks: list[int] = field(default_factory=list)
-    """Which of the pictures are the style's looks."""
-
-    def look_pictures(self) -> list[RGB]:
-        """The style's looks."""
-        return [self.pictures[i] for i in self.looks]
+    looks: list[RGB] = field(default_factory=list)
+    """The style's looks: some of the pictures, or close-ups of some."""
 
 
 def load_pictures(
@@ -102,13 +99,14 @@ def load_pictures(
         index = _decode_all(folder, files, side, config, seed, pixel_file, short_side)
         index["key"] = key
         write_atomically(index_file, lambda file: file.write(json.dumps(index).encode()))
-    pictures = _pictures(index, pixel_file)
+    written = _pictures(index, pixel_file)
+    pictures = written[: len(index["names"])]
     loaded = PictureSet(
         index["names"],
         pictures,
         [Path(name) for name in index["held_back"]],
         index["left_out"],
-        index["looks"],
+        [written[i] for i in index["looks"]],
     )
     if len(pictures) < config.minimum:
         noun = "picture" if len(pictures) == 1 else "pictures"
@@ -130,7 +128,8 @@ def cached_pictures(cache_dir: Path, side: str, name: str = "") -> list[RGB]:
     if not (index_file.exists() and pixel_file.exists()):
         return []
     index = json.loads(index_file.read_text())
-    return _pictures(index, pixel_file) if pixel_file.stat().st_size == index["bytes"] else []
+    whole = pixel_file.stat().st_size == index["bytes"]
+    return _pictures(index, pixel_file)[: len(index["names"])] if whole else []
 
 
 def _pictures(index: dict[str, Any], pixel_file: Path) -> list[RGB]:
@@ -168,14 +167,14 @@ def _decode_all(
     short_side: int | None,
 ) -> dict[str, Any]:
     decoded: list[tuple[Path, RGB]] = []
-    large: list[bool] = []
+    sharp: list[bool] = []
     left_out: list[str] = []
     for file in files:
         try:
             rgb = read_picture(file).rgb
             trim = config.trim if side == "style" else 0.0
             decoded.append((file, _prepare(rgb, trim, config, short_side)))
-            large.append(min(rgb.shape[:2]) >= (short_side or 0))
+            sharp.append((1 - 2 * trim) * min(rgb.shape[:2]) >= (short_side or 0))
         except DataError as error:
             left_out.append(str(error))
     has_looks = side == "style" and config.looks > 0
@@ -187,34 +186,39 @@ def _decode_all(
     held = _held_back(len(decoded), config, seed) - given
     numbers = [i for i in range(len(decoded)) if i not in held]
     kept = [decoded[i] for i in numbers]
+    written = [rgb for _, rgb in kept]
     looks = [place for place, i in enumerate(numbers) if i in given]
     if has_looks and not looks:
-        looks = choose_looks([rgb for _, rgb in kept], config.looks, [large[i] for i in numbers])
-        for place in looks:
-            path = kept[place][0]
-            kept[place] = path, _from_near(read_picture(path).rgb, config, short_side)
+        looks = choose_looks(written, config.looks, [sharp[i] for i in numbers])
+        if config.look_detail < 1:
+            close_ups = [_from_near(*kept[place], config, short_side) for place in looks]
+            looks = list(range(len(written), len(written) + len(close_ups)))
+            written += close_ups
 
     def write(file: IO[bytes]) -> None:
-        for _, rgb in kept:
+        for rgb in written:
             file.write(rgb.tobytes())
 
     pixel_file.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(pixel_file, write)
     return {
         "names": [str(path.relative_to(folder)) for path, _ in kept],
-        "sizes": [list(rgb.shape[:2]) for _, rgb in kept],
-        "bytes": sum(rgb.size for _, rgb in kept),
+        "sizes": [list(rgb.shape[:2]) for rgb in written],
+        "bytes": sum(rgb.size for rgb in written),
         "held_back": [str(decoded[i][0].resolve()) for i in sorted(held)],
         "left_out": left_out,
         "looks": looks,
     }
 
 
-def _from_near(rgb: RGB, config: DataConfig, short_side: int | None) -> RGB:
-    """A window of a style picture, prepared; not so small that it would be enlarged."""
-    whole = trimmed(rgb, config.trim)
+def _from_near(file: Path, rgb: RGB, config: DataConfig, short_side: int | None) -> RGB:
+    """A close-up of a style picture that is prepared as `rgb`; that, should its file be gone by now."""
+    try:
+        whole = trimmed(read_picture(file).rgb, config.trim)
+    except DataError:
+        return rgb
     share = config.look_detail * min(whole.shape[:2])
-    return _prepare(typical_window(whole, round(max(share, short_side or 0))), 0.0, config, short_side)
+    return _prepare(typical_window(whole, round(max(share, short_side or 1))), 0.0, config, short_side)
 
 
 def _prepare(rgb: RGB, trim: float, config: DataConfig, short_side: int | None) -> RGB:
@@ -256,9 +260,10 @@ class Crops:
         config: DataConfig,
         seed: int,
         index: int = 0,
-        looks: Sequence[int] = (),
+        looks: Sequence[RGB] = (),
     ) -> None:
-        """`index` tells several styles apart; `looks` are the places of pictures that are cut more often."""
+        """`index` tells several styles apart; `looks` are pictures that `config.look_share` of crops are cut
+        out of."""
         self.pictures = pictures
         self.looks = looks
         self.config = config
@@ -274,10 +279,10 @@ class Crops:
             self._epoch = epoch
             self._order = np.random.default_rng([*self.seed, 0, epoch]).permutation(len(self.pictures))
         rng = np.random.default_rng([*self.seed, 1, i])
-        chosen = int(self._order[place])
+        picture = self.pictures[self._order[place]]
         if self.looks and rng.random() < self.config.look_share:
-            chosen = self.looks[int(rng.integers(len(self.looks)))]
-        return self._crop(self.pictures[chosen], rng)
+            picture = self.looks[int(rng.integers(len(self.looks)))]
+        return self._crop(picture, rng)
 
     def batch(self, start: int, places: Iterable[int]) -> RGB:
         """Crops start + i of each i of `places` as num x crop x crop x 3 uint8."""

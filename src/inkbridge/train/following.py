@@ -71,7 +71,7 @@ def follow(
             f"'{content_dir}' has other pictures for process {processes.rank} than for the first. Give all "
             "machines the same folders."
         )
-    recipe.meet([found.look_pictures() for found in styles.values()])
+    recipe.meet([found.looks for found in styles.values()])
     updates = Updates(config, recipe, content, list(styles.values()), place, processes)
     with stop_requests():  # the leading process hears them too, and ends the run in good order
         while (told := processes.tell_numbers(0, 0, 0))[0] != END:

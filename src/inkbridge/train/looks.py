@@ -24,6 +24,7 @@ LEAST_PICTURES = 20
 NEARER = 0.9
 """A group's look must be within this share of the learned one's distance: any pictures fall into groups."""
 MOST_READ, MOST_PAINTED = 400, 12
+MOST_WINDOWS = 9
 LOOKED_AT = 160
 """Short side, in pixels, at which the eye tells pictures apart."""
 
@@ -35,40 +36,62 @@ these."""
 Floats = npt.NDArray[np.float32]
 
 
-def choose_looks(pictures: Sequence[RGB], num: int, large: Sequence[bool] = ()) -> list[int]:
-    """Places of `num` pictures (all of fewer) that are typical each of a group, the largest group first.
+def choose_looks(pictures: Sequence[RGB], num: int, sharp: Sequence[bool] = ()) -> list[int]:
+    """Places of `num` pictures (all of fewer), one of each group, the largest group first.
 
     Groups are those of k-means on what the bundled eye sees of each H x W x 3 uint8 picture: the mean of each
     feature map, in units of its spread among the pictures. The picture nearest to the middle of its group
-    stands for it; one that is `large` goes before others. Of many pictures up to `MOST_READ` are looked at.
+    stands for it; of a group that has some that are `sharp`, told for each of the pictures or for none, the
+    nearest of those. Of many pictures up to `MOST_READ` are looked at.
     """
     if len(pictures) <= num:
         return list(range(len(pictures)))
     places = np.linspace(0, len(pictures) - 1, min(MOST_READ, len(pictures))).round().astype(int)
-    seen = _seen([pictures[i] for i in places])
+    eye = Eye()
+    seen = np.stack([_means_and_spreads(eye, pictures[i])[0] for i in places])
+    seen = (seen - seen.mean(0)) / (seen.std(0) + 1e-3 * seen.std())
     group, means = k_means(seen, num)
     sizes = np.bincount(group, minlength=len(means))
     far = _squared(seen, means)
-    if len(large):
-        far += np.where(np.asarray(large)[places], 0.0, far.max())[:, None]
-    return [
-        int(places[np.where(group == i, far[:, i], np.inf).argmin()]) for i in np.argsort(-sizes) if sizes[i]
-    ]
+    dull = ~np.asarray(sharp)[places] if len(sharp) else np.zeros(len(places), bool)
+
+    def typical(i: int) -> int:
+        (of_group,) = np.nonzero(group == i)
+        return int(places[min(of_group, key=lambda place: (dull[place], far[place, i]))])
+
+    return [typical(i) for i in np.argsort(-sizes) if sizes[i]]
 
 
 def typical_window(picture: RGB, side: int) -> RGB:
-    """The square of `side` pixels, of those that overlap by half, that the eye finds most like the others.
+    """Of an H x W x 3 uint8 picture the side x side window that the eye finds most like the whole, as a view.
 
-    What a style is painted after is to have the picture's hues, and not be a piece of its sky.
+    Windows overlap by half and more, and there are at most `MOST_WINDOWS` in each direction; a side that the
+    picture has not becomes its short side. Means and spreads of feature maps are compared, those of the whole
+    pooled from all windows. A bare window has its own means, and less spread. Of windows that are equally
+    like the whole, the one nearest to the middle is taken.
     """
     height, width = picture.shape[:2]
     side = min(side, height, width)
-    tops, lefts = (
-        np.linspace(0, length - side, 1 + math.ceil(2 * (length - side) / side)).astype(int)
-        for length in (height, width)
-    )
-    windows = [picture[top : top + side, left : left + side] for top in tops for left in lefts]
-    return windows[int(np.square(_seen(windows)).sum(1).argmin())]
+    tops, lefts = (_starts(length, side) for length in (height, width))
+    corners = [(top, left) for top in tops for left in lefts]
+    eye = Eye()
+    windows = [picture[top : top + side, left : left + side] for top, left in corners]
+    means, spreads = np.stack([_means_and_spreads(eye, window) for window in windows], axis=1)
+    mean = means.mean(0)
+    spread = np.sqrt((np.square(spreads) + np.square(means - mean)).mean(0))
+    traits, wanted = np.concatenate([means, spreads], 1), np.concatenate([mean, spread])
+    far = np.square((traits - wanted) / (traits.std(0) + 1e-3 * traits.std() + 1e-9)).mean(1)
+    off = [max(abs(2 * top + side - height), abs(2 * left + side - width)) for top, left in corners]
+    return windows[min(range(len(windows)), key=lambda i: (round(float(far[i]), 2), off[i]))]
+
+
+def _starts(length: int, side: int) -> list[int]:
+    """Where windows begin along one direction: at both ends, in the middle, and between."""
+    if length == side:
+        return [0]
+    num = min(max(1 + math.ceil(2 * (length - side) / side), 3), MOST_WINDOWS)
+    starts: list[int] = np.linspace(0, length - side, num).round().astype(int).tolist()
+    return starts
 
 
 def best_look(
@@ -138,14 +161,11 @@ def k_means(rows: Floats, num: int) -> tuple[npt.NDArray[np.int64], Floats]:
     return best
 
 
-def _seen(pictures: Sequence[RGB]) -> Floats:
-    """What the bundled eye sees of each: means of feature maps, less their mean, in units of their spread."""
-    eye = Eye()
-    seen = np.stack(
-        [np.concatenate([found.mean((1, 2)) for found in eye.maps(one, LOOKED_AT)[:-2]]) for one in pictures]
-    )
-    apart: Floats = (seen - seen.mean(0)) / (seen.std(0) + 1e-3 * seen.std() + 1e-9)
-    return apart
+def _means_and_spreads(eye: Eye, picture: RGB) -> tuple[Floats, Floats]:
+    """Those of the eye's feature maps, but for the two deepest, which tell things."""
+    maps = eye.maps(picture, LOOKED_AT)[:-2]
+    means, spreads = ([of(found, axis=(1, 2)) for found in maps] for of in (np.mean, np.std))
+    return np.concatenate(means), np.concatenate(spreads)
 
 
 def _squared(rows: Floats, means: Floats) -> npt.NDArray[np.float64]:

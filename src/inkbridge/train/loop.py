@@ -97,7 +97,7 @@ def _lead(
             say(f"New run in {run.path} ({config.precision}, {processes.on(place)}).")
         tell_data(content, style, say)
         say(f"Pictures: {run.samples}; curves: tensorboard --logdir {run.tensorboard}")
-        looks = [found.look_pictures() for found in style.values()]
+        looks = [found.looks for found in style.values()]
         recipe.meet(looks)
         done = Progress()
         if run.checkpoint.exists():

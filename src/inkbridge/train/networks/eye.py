@@ -59,7 +59,8 @@ class Eye(nn.Module):
         """Of each output."""
 
     def forward(self, image: Tensor, num_depths: int | None = None) -> list[Tensor]:
-        """The finest `num_depths` outputs, all by default; what lies deeper is not worked out."""
+        """N x 3 x H x W in [-1, 1] -> the finest `num_depths` outputs, one at least, by default all, each
+        N x channels x height x width; what lies deeper is not worked out."""
         wanted = self.outputs[:num_depths]
         missing = set(wanted)
         found: dict[str, Tensor] = {self.input: image}

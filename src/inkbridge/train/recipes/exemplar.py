@@ -10,7 +10,7 @@ comes in by a discriminator on the eye's features (Sauer et al. 2021, "Projected
 et al. 2022, "Ensembling off-the-shelf models for GAN training"). A fusion lies between two codes and answers
 to what lies between their examples.
 
-One style or many; the pack can be led by examples (`--like`). Half of all examples are the few looks of a
+One style or many; the pack can be led by examples (`--like`). Most examples are the few looks of a
 style (`inkbridge.train.looks`): what a style is by name is read from these, and a mean of all its pictures is
 gray. Crops are large, so that one shows most of an example: its palette, and not a piece of sky.
 """
@@ -156,7 +156,7 @@ class Exemplar(Recipe):
         """What the discriminator says of a 1 x 3 x H x W picture as one of style `index`."""
         weights = torch.zeros(1, self.num_styles, device=self.device)
         weights[0, index] = 1.0
-        seen = self.eye(picture.to(self.device))
+        seen = self.eye(picture.to(self.device), self._num_depths)
         found: list[Tensor] = self.discriminator(self._judged_features(seen, seen), weights)
         return found
 
@@ -208,10 +208,10 @@ class Exemplar(Recipe):
         read = self.passes(self.encoder, style)
         code = torch.lerp(read, read.roll(1, 0), share[:, None].to(read.dtype))
         result = self.passes(self.generator, content, code, draw_grain(content, rng))
-        seen = self._seen(result, self._num_depths)
+        seen = self._features(result, self._num_depths)
         with torch.no_grad():
-            wanted = self._seen(style, self._num_depths)
-            kept = self._seen(content, self._content_depth + 1)
+            wanted = self._features(style, self._num_depths)
+            kept = self._features(content, self._content_depth + 1)
             examples = [losses.moments(some) for some in wanted[: self._style_depths]]
             examples = [
                 losses.between_moments(some, (some[0].roll(1, 0), some[1].roll(1, 0)), share)
@@ -248,7 +248,8 @@ class Exemplar(Recipe):
         parts |= self.learn(loss, [verdict], progress, images_seen, rng)
         return result.detach(), {name: part.detach() for name, part in parts.items()}
 
-    def _seen(self, pictures: Tensor, num_depths: int) -> list[Tensor]:
+    def _features(self, pictures: Tensor, num_depths: int) -> list[Tensor]:
+        """The finest `num_depths` that the eye has of N x 3 x H x W pictures."""
         features: list[Tensor] = self.passes(lambda some: self.eye(some, num_depths), pictures)
         return features
 
@@ -270,7 +271,10 @@ class Exemplar(Recipe):
             share = torch.rand(len(style), 1, 1, 1, generator=draw).to(style.device)
             penalty = PENALTIES[config.penalty]
             return penalty(
-                lambda image: logits(self.eye(image), weights[1]), style, result.detach(), share
+                lambda image: logits(self.eye(image, self._num_depths), weights[1]),
+                style,
+                result.detach(),
+                share,
             ).mean()
 
         fake, real = logits(seen, weights[0]), logits(wanted, weights[1])
