@@ -13,6 +13,7 @@ from inkbridge.images import read_picture
 from inkbridge.pack_format import read_pack
 from inkbridge.train import losses
 from inkbridge.train.budget import Budget
+from inkbridge.train.checkpoint import read_checkpoint
 from inkbridge.train.config import load_config
 from inkbridge.train.data import Crops, load_pictures
 from inkbridge.train.export import export_run
@@ -330,11 +331,33 @@ def test_a_run_that_holds_pictures_back_is_measured_and_its_best_moment_has_look
     folders = ["--content", str(content), "--style", str(tmp_path / "prints"), "--out", str(tmp_path / "run")]
     done = run_inkbridge("train", *folders, "--images", "8", *settings)
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "run" / "best.pt").exists()
+    assert "looks" in read_checkpoint(tmp_path / "run" / "best.pt")["modules"]
     done = run_inkbridge("export", str(tmp_path / "run"), "-o", str(tmp_path / "red.stylepack"))
     assert done.returncode == 0, done.stderr
     assert "painted most faithfully" in done.stdout
     assert len(inkbridge.load(tmp_path / "red.stylepack").styles) == 3
+
+
+def test_the_last_state_is_exported_though_an_earlier_one_had_a_higher_score(inks, tmp_path):
+    content, styles = inks
+    scores = iter([0.7, 0.2])
+
+    def measure(contents, pictures):
+        def meter(results):
+            value = next(scores)  # asked for twice, and no more
+            return [{"covered": value, "edges": value, "repeats": 0.1} for _ in range(1 + len(results))]
+
+        return meter
+
+    said: list[str] = []
+    config = load_config(None, [*SETTINGS, "evaluate_every=4"], "exemplar")
+    run = tmp_path / "run"
+    assert train(content, styles["red-ink"], run, config, Budget(images=8), say=said.append, measure=measure)
+    assert read_checkpoint(run / "best.pt")["progress"]["images_seen"] == 4
+    info = export_run(run, tmp_path / "red.stylepack", measure=measure)
+    assert info.provenance["images_seen"] == 8
+    assert info.size.short_side == 0  # nor is it asked how large small pictures are to be painted
+    assert any("after 4 images" in told and "The last state will be exported" in told for told in said)
 
 
 def test_an_example_leads_a_pack_of_one_style_too(inks, tmp_path):

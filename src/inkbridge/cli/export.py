@@ -46,7 +46,8 @@ def export(
     language
         A language whose writing it paints as print, as Tesseract names it; once for each.
     last
-        Take the state of the end of training instead of the best moment that was measured.
+        Take the state of the end of training instead of the best moment that was measured (recipe exemplar:
+        always).
     keep
         Of a run that started --from a pack: this share of what the pack had is kept, 0.5 for half.
     rich

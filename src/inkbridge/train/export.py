@@ -64,7 +64,8 @@ def export_run(
 ) -> PackInfo:
     """Write the run's averaged generator as a style pack and return what the pack says of itself.
 
-    Of a run that was measured it is the one of the best moment, unless the `last` is asked for. `name` is
+    Of a run that was measured it is the one of the best moment, unless the `last` is asked for or the recipe
+    ends best. `name` is
     what people will type (default: from the title); `languages` are those of the writing that it paints as
     print, as Tesseract names them. `keep`: a share of the weights of the pack that the run started from
     (`from_pack.keep_of_pack`). `rich`: a run whose generator a repair pack gets as its second one. With
@@ -75,8 +76,9 @@ def export_run(
     checkpoint, or when the exported generator differs from the trained one.
     """
     run = RunFolder(run_dir)
-    state = read_checkpoint(run.best if run.best.exists() and not last else run.checkpoint)
     config, names = _read_run(run)
+    last = last or RECIPES[config.recipe].ends_best or not run.best.exists()
+    state = read_checkpoint(run.checkpoint if last else run.best)
     if name is not None and len(names) > 1:
         raise ConfigError(f"--name {name}: this run has {len(names)} styles, named when it was started.")
     title = title or config.title
@@ -141,8 +143,8 @@ def export_run(
     looks = _distinct(state["modules"].get("looks"))
     if distances is not None and encoder is not None:
         _choose_looks(file, run, names, looks, distances, say, advance)
-    # Pairs, also those that a recipe makes, say how wide a stroke is.
-    if measure is not None and not (repairs or RECIPES[config.recipe].pairs):
+    recipe = RECIPES[config.recipe]
+    if measure is not None and not (repairs or recipe.pairs or recipe.tells_stroke_width):
         _choose_short_side(file, run, names, measure, say, advance)
     _add_looks(info, looks)
     write_pack(out, file)

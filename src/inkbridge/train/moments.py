@@ -117,15 +117,18 @@ class Moments:
         kept = KEPT["edges" if self._judge == PIXELS else "recognised"]
         return (
             f"Best measured: after {self.best:,} images, score {self._best_score[0]:.2f} ({low:.2f} to "
-            f"{high:.2f}; of style covered and {kept}, 1 is all). That state will be exported."
+            f"{high:.2f}; of style covered and {kept}, 1 is all). "
+            f"{'The last' if self._recipe.ends_best else 'That'} state will be exported."
         )
 
     def advice(self, images_seen: int) -> str:
         """What to do when a run stands still."""
+        kept = f"The best state, after {self.best:,} images, is kept and will be exported."
+        if self._recipe.ends_best:
+            kept = "The last state will be exported."
         return (
             f"More training hardly helps any longer: the second half of {images_seen:,} images has raised "
-            f"the score by less than {LEAST_GAIN}. The best state, after {self.best:,} images, is kept and "
-            "will be exported. Stop with Ctrl-C; --until-good stops by itself."
+            f"the score by less than {LEAST_GAIN}. {kept} Stop with Ctrl-C; --until-good stops by itself."
         )
 
     def stands_still(self, images_seen: int) -> bool:

@@ -111,6 +111,11 @@ class Recipe:
     """Whether content and style pictures belong together one by one."""
     border: int | None = None
     """Pixels beyond its border that packs are shown of a picture, where other than the generator says."""
+    tells_stroke_width = False
+    """Whether its examples are shown so large that a stroke has the width that it is to be painted with, as
+    pairs always are. Small pictures are then painted as small as they are."""
+    ends_best = False
+    """Whether the last state is exported, in place of that of the highest score."""
     alone = False
     """Whether it learns from contents alone, of which it makes what is to be painted."""
 
