@@ -9,16 +9,18 @@ import onnxruntime
 import pytest
 import torch
 
-from conftest import run_inkbridge
+from conftest import made_picture, run_inkbridge
 from exchange.test_import import answer, network, noise
 from inkbridge.errors import ConfigError, PackError, TrainingError
 from inkbridge.exchange import formats
 from inkbridge.exchange.formats import export_pack
 from inkbridge.exchange.imports import import_file
 from inkbridge.exchange.standalone import painted_by_pack
+from inkbridge.images import from_network, to_network
 from inkbridge.pack import load
 
 SIZES = (64, 96), (131, 77)
+SMALL = (3, 5), (20, 33), (64, 96)
 
 
 def pictures(sizes=SIZES):
@@ -74,6 +76,20 @@ def test_a_pack_in_another_format_paints_the_same(tmp_path, tiny_packs, to, kind
     assert [path.name for path in tmp_path.iterdir() if path.suffix not in {".npy", ending}] == []
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+@pytest.mark.parametrize("to", READERS)
+@pytest.mark.parametrize("border", [72, 0])
+def test_pictures_smaller_than_the_border_are_painted_as_by_apply(tmp_path, tiny_packs, to, border):
+    ending, read = READERS[to]
+    pack = load(tiny_packs["modulated"])
+    pack.info.size.border = border
+    export_pack(pack.file, "pack", pack.code(), to, tmp_path / f"a{ending}")
+    for height, width in SMALL:
+        picture = made_picture(height, width)
+        painted = from_network(read(tmp_path / f"a{ending}", to_network(picture))[0])
+        assert np.abs(painted.astype(int) - pack.apply(picture)).max() <= 1
+
+
 def test_a_fusion_of_styles_is_folded_and_so_is_what_was_folded_before(tmp_path, tiny_packs):
     pack = load(tiny_packs["modulated"])
     code = pack.code({"one": 0.25, "two": 0.75})
@@ -99,7 +115,7 @@ def test_what_came_from_another_toolkit_goes_on_to_a_third(tmp_path, name, to):
     pack = load(tmp_path / "g.stylepack")
     ending, read = READERS[to]
     export_pack(pack.file, "pack", pack.code(), to, tmp_path / f"out{ending}")
-    image = noise(128, 256)
+    image = noise(256, 384)
     assert np.abs(read(tmp_path / f"out{ending}", image.numpy()) - answer(found, image).numpy()).max() < 1e-4
 
 

@@ -36,7 +36,10 @@ def network_from_keras(path: Path) -> tuple[OneStyle, int, Any]:
                 if isinstance(conv, nn.Conv2d | nn.ConvTranspose2d):
                     _take_over(conv, *kernels.pop(name.replace(".", "_")))
         pad = next(layer for layer in model.operations if type(layer).__name__ == "Pad")
-        border = int(pad.pad_width[1][0])
+        if len(pad.pad_width) == 2:
+            border = int(pad.pad_width[0][0]) * network.multiple
+        else:  # earlier files pad the picture itself
+            border = int(pad.pad_width[1][0])
         unknown = ", ".join(kernels)
     except (AttributeError, KeyError, IndexError, RuntimeError, StopIteration, TypeError, ValueError):
         unknown = "some are missing or changed"

@@ -17,7 +17,7 @@ from inkbridge.errors import ConfigError, DataError, TrainingError, first_line
 from inkbridge.exchange.foreign import foreign_network
 from inkbridge.exchange.formats import MAX_DIFFERENCE, Floats, channels_first, keras_run, prepare_keras, quiet
 from inkbridge.exchange.from_onnx import probe
-from inkbridge.exchange.standalone import least_side, painted_by_pack
+from inkbridge.exchange.standalone import border_of, painted_by_pack
 from inkbridge.images import to_network
 from inkbridge.pack_format import PackFile, PackInfo, SizeRules, StyleEntry, check_pack_name, write_pack
 from inkbridge.train.adapt import contents
@@ -117,8 +117,10 @@ def _difference(found: Found, file: PackFile, name: str) -> float:
     """From the file's own network; TrainingError when it is too large, or nothing is painted at all."""
     multiple, code = found.size.multiple, np.array([CODE], np.float32)
     rng, largest = np.random.default_rng(0), 0.0
+    # Packs show a network two multiples at least, and earlier Keras files mirror a picture once.
+    least = border_of(file) + 2 * multiple
     for sides in ((96, 128), (136, 72)):
-        height, width = (-(-max(side, least_side(file)) // multiple) * multiple for side in sides)
+        height, width = (-(-max(side, least) // multiple) * multiple for side in sides)
         image = rng.uniform(-1, 1, (1, 3, height, width)).astype(np.float32)
         painted = painted_by_pack(file, name, code, image)
         expected = found.run(image)

@@ -25,15 +25,14 @@ from inkbridge.train.networks.published import Block, ResNet, UNet
 
 
 def keras_model(network: OneStyle, border: int, batch_size: int | None = None) -> keras.Model:
-    """The model of a generator, with its weights; the picture is mirrored by `border` pixels inside.
+    """The model of a generator, with its weights; the picture is mirrored by `border` pixels inside,
+    more than once where it is smaller.
 
     With a `batch_size` TensorFlow Lite takes it at any height and width.
     """
     image = keras.Input((None, None, 3), batch_size=batch_size, name="image")
-    multiple = network.multiple
-    after = border + multiple - 1
-    x = ops.pad(image, ((0, 0), (border, after), (border, after), (0, 0)), mode="reflect")
-    x = _cut(x, multiple)
+    seen_rows, seen_columns = (_seen(image, axis, border, network.multiple) for axis in (1, 2))
+    x = ops.take(ops.take(image, seen_rows, axis=1), seen_columns, axis=2)
     if isinstance(network, Folded):
         painted = _folded(network, x, border)
     elif isinstance(network, Foreign):
@@ -139,10 +138,15 @@ def _act(x: Any) -> Any:
     return layers.LeakyReLU(SLOPE)(x)
 
 
-def _cut(x: Any, multiple: int) -> Any:
-    """Without the last rows and columns that fill no multiple (a power of 2)."""
-    whole = layers.AveragePooling2D(multiple)(ops.max(ops.ones_like(x), axis=-1, keepdims=True))
-    for _ in range(multiple.bit_length() - 1):
-        whole = ops.nn.depth_to_space(ops.concatenate([whole] * 4, -1), 2)
-    rows, columns = (ops.cast(places(whole, axis), "int32") for axis in (1, 2))
-    return ops.take(ops.take(x, rows, axis=1), columns, axis=2)
+def _seen(image: Any, axis: int, border: int, multiple: int) -> Any:
+    """What the network sees along an axis, as places of the picture (those of `tiling.plan_tiles`)."""
+    numbers = ops.cast(places(image, axis), "int32")
+    # A line for each multiple of pixels, of which only the number counts; the border has whole ones.
+    around = border // multiple
+    lines = ops.pad(ops.expand_dims(numbers, 1)[::multiple, :], ((around, around), (0, multiple - 1)))
+    # Two multiples at least: inside, networks mirror their own borders.
+    lines = ops.pad(lines[2:, :], ((2, 0), (0, 0)))
+    positions = ops.cumsum(ops.reshape(ops.ones_like(lines), (-1,))) - (border + 1)
+    period = ops.maximum(2 * ops.max(numbers), 1)
+    folded = ops.mod(positions, period)
+    return ops.minimum(folded, period - folded)

@@ -13,7 +13,6 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from inkbridge.engine import Engine
@@ -21,7 +20,7 @@ from inkbridge.errors import DataError, PackError
 from inkbridge.exchange.foreign import Foreign, foreign_network
 from inkbridge.look import Code
 from inkbridge.pack_format import PackFile
-from inkbridge.tiling import grain
+from inkbridge.tiling import grain, plan_tiles
 from inkbridge.train.from_pack import generator_of, network_weights
 from inkbridge.train.networks.folded import Folded, fold
 from inkbridge.train.networks.generator import GeneratorConfig
@@ -46,7 +45,7 @@ class Painting(nn.Module):
 
 
 class Standalone(nn.Module):
-    """N x 3 x H x W in [-1, 1] -> the same, of any size from `least_side` on."""
+    """N x 3 x H x W in [-1, 1] -> the same, of any size."""
 
     def __init__(self, network: nn.Module, multiple: int, border: int) -> None:
         """`network` is a `Painting` of sides that are multiples of `multiple`."""
@@ -57,13 +56,20 @@ class Standalone(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         height, width = image.shape[2], image.shape[3]
-        after = self.border + self.multiple - 1
-        x = F.pad(image, (self.border, after, self.border, after), mode="reflect")
-        x = x[
-            :, :, : x.shape[2] // self.multiple * self.multiple, : x.shape[3] // self.multiple * self.multiple
-        ]
+        x = image.index_select(2, self.seen(height, image)).index_select(3, self.seen(width, image))
         painted = self.network(x, self.grain(x))
         return painted[:, :, self.border : self.border + height, self.border : self.border + width]
+
+    def seen(self, size: int, image: Tensor) -> Tensor:
+        """What the network sees along an axis, as places of the picture (those of `tiling.plan_tiles`)."""
+        end = (size + self.multiple - 1) // self.multiple * self.multiple + self.border
+        positions = torch.arange(-self.border, end, device=image.device)
+        # Two multiples at least: inside, networks mirror their own borders.
+        least = torch.arange(2 * self.multiple, device=image.device) - self.border
+        positions = torch.cat([least, positions[2 * self.multiple :]])
+        period = (2 * torch.arange(size, device=image.device)[-1:]).clamp(min=1)
+        folded = positions % period
+        return torch.minimum(folded, period - folded)
 
     def grain(self, image: Tensor) -> Tensor:
         """`tiling.grain` of the picture that starts at -border, -border."""
@@ -79,11 +85,6 @@ class Standalone(nn.Module):
 def _xor(a: Tensor, b: Tensor) -> Tensor:
     # PyTorch's exporter knows no exclusive or of numbers.
     return a + b - 2 * (a & b)
-
-
-def least_side(file: PackFile) -> int:
-    """A mirror is not wider than the picture: heights and widths from here on."""
-    return border_of(file) + file.info.size.multiple
 
 
 def border_of(file: PackFile) -> int:
@@ -134,13 +135,12 @@ def painted_by_pack(
     file: PackFile, name: str, code: Code, image: npt.NDArray[np.float32]
 ) -> npt.NDArray[np.float32]:
     """What the pack makes of 1 x 3 x H x W in [-1, 1], in float32: what other forms are compared with."""
-    size, border = file.info.size, border_of(file)
+    size, (height, width) = file.info.size, image.shape[2:]
     engine = Engine(file.generator, name, code.shape[1], size.multiple)
-    height, width = image.shape[2:]
-    sides = [(border, border + -side % size.multiple) for side in (height, width)]
-    seen = np.pad(image, ((0, 0), (0, 0), *sides), mode="reflect")
-    painted = engine.run(seen, code, grain(-border, -border, *seen.shape[2:]))
-    return painted[:, :, border : border + height, border : border + width]
+    (whole,) = plan_tiles(height, width, size.overlap, size.multiple, max(height, width), border_of(file))
+    seen = image.take(whole.rows, axis=2).take(whole.columns, axis=3)
+    painted = engine.run(seen, code, grain(whole.first_row, whole.first_column, *seen.shape[2:]))
+    return whole.kept(painted)[None]
 
 
 def exportable(network: NetworkT) -> NetworkT:
