@@ -1,6 +1,6 @@
 """Packs measured alike on what a run held back: how near the style they come, how much of the content stays.
 
-    python benchmarks/held_back.py RUN PACK ... [--strength S] [--detail D]
+    python benchmarks/held_back.py RUN PACK ... [--strength S] [--stroke S]
 
 Covered: share of the way, by sliced Wasserstein distance over five Laplacian levels at 256 px, from the
 held-back photographs to the floor, for the held-back style pictures (floor: those of training) and, less by
@@ -19,6 +19,7 @@ import numpy as np
 
 import inkbridge
 from inkbridge.images import RGB, read_picture, reduced, trimmed
+from inkbridge.look import stroke_of
 from inkbridge.metrics.distribution import StyleDistance
 from inkbridge.metrics.evaluation import style_floor
 from inkbridge.metrics.fsim import fsim
@@ -30,7 +31,7 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("packs", nargs="+")
     parser.add_argument("--strength", type=float, default=1.0)
-    parser.add_argument("--detail", type=float, default=1.0)
+    parser.add_argument("--stroke", type=stroke_of, default=1.0)
     arguments = parser.parse_args()
     config = json.loads((arguments.run / "config.json").read_text())
     content, style = (
@@ -53,7 +54,7 @@ def main() -> None:
     for name in arguments.packs:
         pack = inkbridge.load(name)
         results = [
-            pack.apply(picture, strength=arguments.strength, detail=arguments.detail)
+            pack.apply(picture, strength=arguments.strength, stroke=arguments.stroke)
             for picture in photographs
         ]
         cells = [name]

@@ -2,7 +2,7 @@
 
     python benchmarks/wall_time.py PICTURE [STYLE_OR_PACK] [--device NAME] [--precision NAME]
 
-Runs `inkbridge apply` three times, each in a new process; prints the time in the network, and its share.
+Runs `inkbridge apply` three times, each in a new process; prints the time in the networks, and its share.
 """
 
 from __future__ import annotations
@@ -17,13 +17,16 @@ from pathlib import Path
 WITHIN = """
 import sys, time
 from inkbridge import engine
-spent, run = [0.0], engine.Engine.run
-def timed(self, *arguments):
-    start = time.perf_counter()
-    result = run(self, *arguments)
-    spent[0] += time.perf_counter() - start
-    return result
-engine.Engine.run = timed
+spent = [0.0]
+def timing(run):
+    def timed(self, *arguments):
+        start = time.perf_counter()
+        result = run(self, *arguments)
+        spent[0] += time.perf_counter() - start
+        return result
+    return timed
+for kind in (engine.Engine, engine.EnlargerEngine):
+    kind.run = timing(kind.run)
 from inkbridge.cli import main
 try:
     main()

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 import inkbridge
+from inkbridge.enlarge import resized
 from inkbridge.images import RGB, read_picture, reduced
 
 ROOT = Path(__file__).parent.parent
@@ -22,6 +23,16 @@ OUT = ROOT / "docs" / "gallery"
 PHOTOS, PAINTINGS = ROOT / "samples" / "photos", ROOT / "samples" / "paintings"
 SIDE, GAP, LABEL = 240, 4, 18
 SHORT_SIDE = 320
+LARGE = 12e6
+"""Pixels of what a phone takes."""
+LARGE_STYLES = ("ukiyo-e", "song-landscape", "vangogh-drawing", "vangogh-oil", "monet-oil")
+SCANS = (
+    "hiroshige-kanbara",
+    "hiroshige-shinagawa",
+    "van-gogh-starry-night",
+    "van-gogh-girl-in-white",
+    "monet-haystacks",
+)
 STEPS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
@@ -42,7 +53,7 @@ def main() -> None:
     OUT.mkdir(parents=True, exist_ok=True)
     pack = inkbridge.load("world")
     photos = {path.stem: read_picture(path).rgb for path in sorted(PHOTOS.glob("*.jpg"))}
-    # Strokes are a few pixels wide: larger photographs are shown at the scale that styles were learned at.
+    large = {name: enlarged(photos[name]) for name in ("beach", "portrait", "palms")}
     photos = {name: reduced(photo, SHORT_SIDE) for name, photo in photos.items()}
     paintings = {path.stem: read_picture(path).rgb for path in sorted(PAINTINGS.glob("*.jpg"))}
     page = Page(
@@ -75,6 +86,36 @@ def main() -> None:
         [
             [(name, photo) for name, photo in photos.items()],
             [("ukiyo-e", inkbridge.load("ukiyo-e").apply(photo)) for photo in photos.values()],
+        ],
+    )
+    strokes = {
+        (name, style): inkbridge.load("ukiyo-e" if style == "ukiyo-e" else "world").apply(photo, style)
+        for name, photo in large.items()
+        for style in LARGE_STYLES
+    }
+    page.section(
+        "As large as a phone takes them",
+        "`inkbridge apply photo.jpg --style NAME`, photographs of 12 megapixels (the samples, enlarged by a "
+        "Lanczos filter): a stroke is a share of the picture.",
+        "large",
+        [
+            [("photograph, 12 MP", photo), *((style, strokes[name, style]) for style in LARGE_STYLES)]
+            for name, photo in large.items()
+        ],
+    )
+    page.section(
+        "The same from near",
+        "The middle of each, pixel by pixel, and middles of scans of paintings.",
+        "near",
+        [
+            *(
+                [
+                    ("photograph", middle(photo)),
+                    *((style, middle(strokes[name, style])) for style in LARGE_STYLES),
+                ]
+                for name, photo in large.items()
+            ),
+            [(f"scan: {name.partition('-')[2]}", middle(paintings[name])) for name in SCANS],
         ],
     )
     monet, van_gogh = paintings["monet-etretat"], paintings["van-gogh-starry-night"]
@@ -130,14 +171,14 @@ def main() -> None:
     right[:, college.shape[1] // 2 :] = 255
     page.section(
         "How much, how, where",
-        "`--strength`; `--keep-colour`, `--detail`; `--mask` alone, and with `--outside`.",
+        "`--strength`; `--keep-colour`, `--stroke`; `--mask` alone, and with `--outside`.",
         "how",
         [
             [(f"strength {s:g}", pack.apply(college, "vangogh-oil", strength=s)) for s in (*STEPS[1:], 1.3)],
             [
                 ("keep-colour 1", pack.apply(college, "vangogh-oil", keep_colour=1.0)),
-                ("detail 0.5", pack.apply(college, "vangogh-oil", detail=0.5)),
-                ("detail 2", pack.apply(college, "vangogh-oil", detail=2.0)),
+                ("stroke 2", pack.apply(college, "vangogh-oil", stroke=2)),
+                ("stroke 0.5", pack.apply(college, "vangogh-oil", stroke=0.5)),
                 ("mask: right half", pack.apply(college, "vangogh-oil", mask=right)),
                 (
                     "outside: vangogh-drawing",
@@ -147,6 +188,18 @@ def main() -> None:
         ],
     )
     (OUT / "README.md").write_text("\n".join(page.lines).rstrip() + "\n")
+
+
+def enlarged(photo: RGB) -> RGB:
+    """A photograph with as many pixels as a phone's."""
+    scale = (LARGE / (photo.shape[0] * photo.shape[1])) ** 0.5
+    return resized(photo, round(scale * photo.shape[1]), round(scale * photo.shape[0]))
+
+
+def middle(rgb: RGB) -> RGB:
+    """The middle of a picture, as large as it is shown."""
+    top, left = ((length - SIDE) // 2 for length in rgb.shape[:2])
+    return rgb[top : top + SIDE, left : left + SIDE]
 
 
 def batched(row: list[tuple[str, RGB]], num: int) -> list[list[tuple[str, RGB]]]:

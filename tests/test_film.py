@@ -11,7 +11,7 @@ import av
 import numpy as np
 import pytest
 
-from conftest import made_picture, pack_file, run_inkbridge
+from conftest import made_picture, pack_file, run_inkbridge, tinting_pack
 from inkbridge.errors import ConfigError, DataError
 from inkbridge.film import FilmConfig, Steadied, explained, motion, moved, paint_film
 from inkbridge.look import Look
@@ -134,6 +134,24 @@ def test_of_a_broken_film_what_is_good_is_kept_and_said(tmp_path, pack):
     (note,) = paint_film(pack, tmp_path / "cut.mkv", tmp_path / "out.mkv")
     assert "of 4.0 seconds; what there is is painted" in note
     assert 5 <= len(frames_in(tmp_path / "out.mkv")) < 35
+
+
+def test_each_frame_has_the_strokes_of_a_picture(tmp_path):
+    """Of lines two pixels wide nothing is left at a third of the size at which they were drawn."""
+    file = tinting_pack()
+    file.info.size.working_side = HEIGHT // 3
+    lines = 80 + 100 * (np.arange(WIDTH) // 2 % 2)
+    frames = [
+        np.broadcast_to(np.roll(lines, i)[:, None], (HEIGHT, WIDTH, 3)).astype(np.uint8) for i in range(3)
+    ]
+    write_film(tmp_path / "in.mp4", frames)
+
+    def steps(stroke):
+        pack, look = StylePack(file, "share"), Look(stroke=stroke)
+        paint_film(pack, tmp_path / "in.mp4", tmp_path / "out.mp4", look, FilmConfig(steady=0.0))
+        return [np.abs(np.diff(rgb.astype(int), axis=1)).mean() for _, rgb in frames_in(tmp_path / "out.mp4")]
+
+    assert max(steps(1.0)) < 0.3 * min(steps("full"))
 
 
 def test_what_is_no_film_is_refused_and_nothing_is_left(tmp_path, pack):

@@ -1,4 +1,4 @@
-"""Fusion, examples, strength, colour, detail and masks, on a pack whose answers are known exactly."""
+"""Fusion, examples, strength, colour, stroke and masks, on a pack whose answers are known exactly."""
 
 import numpy as np
 import pytest
@@ -77,19 +77,19 @@ def test_keep_colour_keeps_the_colours_and_takes_the_light(tints):
     assert np.array_equal(with_colour_of(picture, painted, 0.0), painted)
 
 
-def test_detail_changes_the_scale_but_not_the_size(tints):
+def test_a_stroke_changes_the_scale_but_not_the_size(tints):
     """The stub has no strokes; but what is painted at a quarter of the scale has lost its fine detail."""
     pack = inkbridge.load(tints)
     fine = np.zeros((64, 96, 3), np.uint8)
     fine[:, ::2] = 255
     steps = {}
-    for detail in (0.25, 1.0, 2.0):
-        painted = pack.apply(fine, "redder", detail=detail)
+    for stroke in (4.0, 1.0, 0.5):
+        painted = pack.apply(fine, "redder", stroke=stroke)
         assert painted.shape == fine.shape
-        steps[detail] = np.abs(np.diff(painted[..., 1].astype(int), axis=1)).mean()
-    assert steps[0.25] < 20
+        steps[stroke] = np.abs(np.diff(painted[..., 1].astype(int), axis=1)).mean()
+    assert steps[4.0] < 20
     assert steps[1.0] > 200
-    assert steps[2.0] > 100
+    assert steps[0.5] > 100
 
 
 @pytest.mark.parametrize(("size", "enlarged"), [((64, 96), 1.5), ((20, 30), 2.0), ((96, 64), 1.5)])
@@ -101,9 +101,10 @@ def test_a_small_picture_is_painted_as_large_as_the_pack_says(tints, tmp_path, s
     noise = np.random.default_rng(0).integers(60, 200, (*size, 3)).astype(np.uint8)
     painted = larger.apply(noise)
     assert painted.shape == noise.shape
-    assert np.array_equal(painted, as_it_is.apply(noise, detail=enlarged))
+    assert np.array_equal(painted, as_it_is.apply(noise, stroke=1 / enlarged))
     assert not np.array_equal(painted, as_it_is.apply(noise))
-    assert np.array_equal(larger.apply(noise, detail=0.5), as_it_is.apply(noise, detail=0.5 * enlarged))
+    assert np.array_equal(larger.apply(noise, stroke=2.0), as_it_is.apply(noise, stroke=2.0 / enlarged))
+    assert np.array_equal(larger.apply(noise, stroke="full"), painted)
     large = made_picture(96, 140)
     assert np.array_equal(larger.apply(large), as_it_is.apply(large))
 
@@ -142,7 +143,7 @@ def test_a_mask_of_another_size_is_resized_and_that_is_said(tints):
         ({"style": "darkerr"}, "Did you mean darker"),
         ({"strength": 1.31}, "from 0 to 1.3"),
         ({"keep_colour": -0.1}, "keep_colour"),
-        ({"detail": 0.1}, "from 0.25 to 4"),
+        ({"stroke": 0.1}, "from 0.25 to 4, or full"),
         ({"outside": "redder"}, "needs a mask"),
         ({"like": "nowhere.png"}, "does not exist"),
     ],

@@ -199,6 +199,10 @@ HOSTILE = {
         "border 24 is no multiple of 8 from 0 to 16",
     ),
     "huge-overlap": (lambda: rewrite(edit_info(size={"multiple": 8, "overlap": 80000})), "size rules"),
+    "negative-side": (
+        lambda: rewrite(edit_info(size={"multiple": 8, "overlap": 16, "working_side": -1})),
+        "working side -1",
+    ),
     "huge-side": (
         lambda: rewrite(edit_info(size={"multiple": 8, "overlap": 16, "short_side": 9000})),
         "short side 9000",

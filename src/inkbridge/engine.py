@@ -125,6 +125,23 @@ class EncoderEngine:
         return code
 
 
+class EnlargerEngine:
+    """The enlarger, loaded: `image` and `grain` in, `result` out, larger by a fixed factor."""
+
+    def __init__(self, model: bytes, name: str, threads: int = 0, device: Device = CPU) -> None:
+        """`threads` and `device` as for `Engine`; PackError, naming `name`, when `model` is no enlarger."""
+        self._session = _open(model, name, {"image", "grain"}, ["result"], threads=threads, device=device)
+
+    def run(self, image: Floats, grain: Floats) -> Floats:
+        """N x 3 x H x W in [-1, 1] and grain (`inkbridge.enlarge`) -> N x 3 x factor H x factor W."""
+        result: Floats = self._session.run(["result"], {"image": image, "grain": grain})[0]
+        return result
+
+    def rest(self, image: Floats, grain: Floats) -> None:
+        """Give the memory back that large pictures took, by a run on a small one."""
+        self._session.rest({"image": image, "grain": grain})
+
+
 class RepairEngine:
     """A repair pack, loaded: one network mends pixels, the other answers with colours."""
 

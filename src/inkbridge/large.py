@@ -20,10 +20,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from inkbridge.enlarge import FACTOR, OVERLAP, TILE, block_of, from_blocks, plan_sizes
 from inkbridge.errors import DataError, MissingExtraError
 from inkbridge.images import (
     FORMATS,
     ORIENTATION,
+    RGB,
     bits_per_channel,
     check_writable_name,
     from_network,
@@ -43,6 +45,8 @@ LARGE = 40_000_000
 KEEPS_16_BITS = frozenset({".png", ".tif", ".tiff"})
 SOFT = 4.0
 """A mask's softened edge, in pixels of the smaller copy in which it is softened."""
+ROWS = 256
+"""Rows of a picture that are reduced at a time, about."""
 WRITING = 0.1
 """What writing the result takes, as a share of the time of painting."""
 _SAVERS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -103,29 +107,28 @@ def paint_in_pieces(
     try:
         original = _read(source, max_pixels)
         picture = original.upright
-        scale = pack.scale_for(picture.width, picture.height, look)
-        worked = _resized(
-            picture, max(round(picture.width * scale), 1), max(round(picture.height * scale), 1)
-        )
+        size = picture.width, picture.height
+        worked = _resized(picture, *pack.working_size(*size, look))
         passes = [pack.code(look.style, look.like)] if look.strength else []
         if look.mask is not None and look.outside is not None and passes:
             passes.append(pack.code(look.outside))
         paintings += [
-            _Painting(pack, worked, code, target, number, original.key) for number, code in enumerate(passes)
+            _Painting(pack, worked, size, code, target, number, original.key)
+            for number, code in enumerate(passes)
         ]
-        num = sum(len(painting.tiles) for painting in paintings)
+        num = sum(painting.num_tiles for painting in paintings)
         total, done = num * (1 + WRITING) or 1.0, 0
         for painting in paintings:
             for number in painting.paint():
                 on_tile(done + number, total)
-            done += len(painting.tiles)
+            done += painting.num_tiles
     except vips.Error as error:
         for painting in paintings:
             painting.forget()
         raise DataError(f"{source} is damaged or cut short ({_said(error)}).") from None
     pack.rest()  # writing takes memory too
     try:
-        painted = [_resized(each.picture(), picture.width, picture.height) for each in paintings]
+        painted = [each.picture() for each in paintings]
         result, notes = _looked(picture, painted, look)
         if original.alpha is not None:
             result = result.bandjoin(original.alpha)
@@ -191,17 +194,25 @@ def _read(source: Path, max_pixels: int) -> _Original:
 
 
 class _Painting:
-    """A picture as a style code paints it: a folder beside the target, with a file for each tile."""
+    """A picture as a style code paints it: a folder beside the target, with a file for each tile of the last
+    network: of the generator, or of the enlarger where the painting is to be larger than it is painted."""
 
     def __init__(
-        self, pack: StylePack, picture: Any, code: Code, target: Path, number: int, key: str
+        self,
+        pack: StylePack,
+        worked: Any,
+        size: tuple[int, int],
+        code: Code,
+        target: Path,
+        number: int,
+        key: str,
     ) -> None:
-        size = pack.info.size
-        self._pack, self._picture, self._code, self._target = pack, picture, code, target
-        self.tiles = plan_tiles(
-            picture.height, picture.width, size.overlap, size.multiple, border=size.border
-        )
-        facts = [key, pack.info.generator_sha256, code.tolist(), picture.width, picture.height]
+        """`worked` is the picture at the size at which it is painted, `size` the (width, height) wanted."""
+        self._pack, self._worked, self._size, self._code, self._target = pack, worked, size, code, target
+        begin = worked.width, worked.height
+        self._sizes = [begin, *plan_sizes(begin, size)]
+        self.num_tiles = sum(len(self._tiles(step)) for step in range(len(self._sizes)))
+        facts = [key, pack.info.generator_sha256, code.tolist(), worked.width, worked.height]
         self._key = hashlib.sha256(json.dumps([*facts, str(pack.device)]).encode()).hexdigest()
         self._folder = target.with_name(f".{target.name}.painting-{number}")
 
@@ -214,28 +225,51 @@ class _Painting:
             except OSError:
                 raise DataError(f"{self._target} is being painted by another process; wait for it.") from None
             self._begin()
-            network = self._pack.network(self._code)
-            region = _vips().Region.new(self._picture)
-            for number, tile in enumerate(self.tiles, 1):
-                place = self._tile(number)
-                if not place.exists():
-                    window = self._seen(region, tile)
-                    result = network(to_network(window), tile.first_row, tile.first_column)
-                    self._put(place, from_network(tile.kept(result), window.dtype))
-                yield number
+            done = 0
+            for step in range(len(self._sizes)):
+                tiles = self._tiles(step)
+                # What a step begins with is a sixteenth of the result at most, so it may lie in memory.
+                network = self._pack.enlarger.network if step else self._pack.network(self._code)
+                picture = self._painted(step - 1).copy_memory() if step else self._worked
+                region = _vips().Region.new(picture)
+                for number, tile in enumerate(tiles, 1):
+                    place = self._tile(done + number)
+                    if not place.exists():
+                        window = self._seen(region, tile)
+                        result = network(to_network(window), tile.first_row, tile.first_column)
+                        kept = tile.kept(result, FACTOR if step else 1)
+                        self._put(place, from_network(kept, window.dtype))
+                    yield done + number
+                done += len(tiles)
 
     def picture(self) -> Any:
         """All of it, once it is painted, to be read once from top to bottom."""
+        return _resized(self._painted(len(self._sizes) - 1), *self._size)
+
+    def _tiles(self, step: int) -> list[Tile]:
+        """Of the generator, or of the enlarger's `step`."""
+        if step:
+            width, height = self._sizes[step - 1]
+            return plan_tiles(height, width, OVERLAP, 1, TILE)
+        return self._pack.tiles(self._worked.height, self._worked.width)
+
+    def _painted(self, step: int) -> Any:
+        """What came of a step, at the size to which it is brought."""
         vips = _vips()
-        across = sum(tile.top == 0 for tile in self.tiles)
+        tiles, before = self._tiles(step), sum(len(self._tiles(earlier)) for earlier in range(step))
+        across = sum(tile.top == 0 for tile in tiles)
         parts = [
-            vips.Image.new_from_file(str(self._tile(number)), access="sequential", revalidate=True)
-            for number in range(1, len(self.tiles) + 1)
+            vips.Image.new_from_file(str(self._tile(before + number)), access="sequential", revalidate=True)
+            for number in range(1, len(tiles) + 1)
         ]
+        factor = FACTOR if step else 1
+        width, height = self._sizes[max(step - 1, 0)]
         # Tiles at the right and the bottom are smaller; they are joined as if they were not.
-        return vips.Image.arrayjoin(parts, across=across).crop(
-            0, 0, self._picture.width, self._picture.height
-        )
+        joined = vips.Image.arrayjoin(parts, across=across).crop(0, 0, factor * width, factor * height)
+        width, height = self._sizes[step]
+        if 0 <= joined.width - width < FACTOR and 0 <= joined.height - height < FACTOR:
+            return joined.crop(0, 0, width, height)
+        return _resized(joined, width, height)
 
     def forget(self) -> None:
         """Remove its files."""
@@ -254,7 +288,7 @@ class _Painting:
         return self._folder / f"{number:06d}.tif"
 
     def _seen(self, region: Any, tile: Tile) -> npt.NDArray[Any]:
-        kind = np.uint16 if self._picture.format == "ushort" else np.uint8
+        kind = np.uint16 if self._worked.format == "ushort" else np.uint8
 
         def fetch(rows: slice, columns: slice) -> npt.NDArray[Any]:
             height, width = rows.stop - rows.start, columns.stop - columns.start
@@ -266,7 +300,7 @@ class _Painting:
     def _put(self, place: Path, painted: npt.NDArray[Any]) -> None:
         vips = _vips()
         image = vips.Image.new_from_array(np.ascontiguousarray(painted))
-        image = image.copy(interpretation=self._picture.interpretation)
+        image = image.copy(interpretation=self._worked.interpretation)
         write_atomically(
             place,
             lambda file: image.write_to_target(vips.Target.new_to_descriptor(file.fileno()), ".tif"),
@@ -274,9 +308,15 @@ class _Painting:
 
 
 def _resized(image: Any, width: int, height: int) -> Any:
-    across, down = width / image.width, height / image.height
-    if across == down == 1.0:
+    """At another size; of 8 bits pixel by pixel as `inkbridge.enlarge.resized` has it, if memory allows."""
+    if (width, height) == (image.width, image.height):
         return image
+    blocks = block_of((image.width, image.height), (width, height))
+    small = max(image.width * image.height, width * height) <= LARGE
+    if image.format == "uchar" and image.bands == 3 and (small or max(blocks) > 1):
+        found = np.ascontiguousarray(_resized_by_rows(image, blocks, width, height))
+        return _vips().Image.new_from_array(found).copy(interpretation=image.interpretation)
+    across, down = width / image.width, height / image.height
     if across < 1.0 or down < 1.0:
         smaller = image.resize(across, vscale=down, kernel="lanczos3")
         return smaller.gravity("north-west", width, height, extend="copy")
@@ -289,6 +329,17 @@ def _resized(image: Any, width: int, height: int) -> Any:
         ody=(down - 1) / 2,
         extend="copy",
     )
+
+
+def _resized_by_rows(image: Any, blocks: tuple[int, int], width: int, height: int) -> RGB:
+    num = blocks[1] * max(ROWS // blocks[1], 1)  # so many rows at a time that blocks are whole
+    region, parts = _vips().Region.new(image), []
+    for top in range(0, image.height, num):
+        rows = min(num, image.height - top)
+        pixels = np.frombuffer(region.fetch(0, top, image.width, rows), np.uint8)
+        parts.append(np.asarray(Image.fromarray(pixels.reshape(rows, image.width, 3)).reduce(blocks)))
+    whole = Image.fromarray(np.concatenate(parts))
+    return from_blocks(whole, (image.width, image.height), width, height)
 
 
 def _looked(picture: Any, painted: list[Any], look: Look) -> tuple[Any, list[str]]:

@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +24,9 @@ Examples = AnyPicture | Sequence[AnyPicture | tuple[AnyPicture, float]]
 """An example picture, or several, with or without weights."""
 
 MAX_STRENGTH = 1.3
-MIN_DETAIL, MAX_DETAIL = 0.25, 4.0
+MIN_STROKE, MAX_STROKE = 0.25, 4.0
+FULL: Literal["full"] = "full"
+"""In place of a stroke's width: every pixel of the picture is painted, however small strokes then are."""
 ROWS = 256
 """Pictures are blended in bands of this many rows, so that a large one needs no large float copy."""
 
@@ -45,8 +48,9 @@ class Look:
     """0 is the picture itself, 1 the full style, up to 1.3 beyond it."""
     keep_colour: float = 0.0
     """1 keeps the picture's own colours and takes only light and line from the style."""
-    detail: float = 1.0
-    """Strokes become finer above 1, broader below; from 0.25 to 4."""
+    stroke: float | Literal["full"] = 1.0
+    """How broad strokes are, as a share of the picture: 1 as in the pack's style, above it broader, below
+    finer, from 0.25 to 4. "full" paints pixel by pixel; of a large picture strokes are too fine to see."""
     mask: AnyPicture | None = None
     """Where the style goes: white; nowhere: black. Resized to the picture, its edges softened."""
 
@@ -55,12 +59,38 @@ class Look:
         for name, value, low, high in (
             ("strength", self.strength, 0.0, MAX_STRENGTH),
             ("keep_colour", self.keep_colour, 0.0, 1.0),
-            ("detail", self.detail, MIN_DETAIL, MAX_DETAIL),
         ):
             if not low <= value <= high:
                 raise ConfigError(f"{name} = {value} cannot be used: it must be from {low:g} to {high:g}.")
+        stroke = self.stroke
+        if stroke != FULL and (isinstance(stroke, str) or not MIN_STROKE <= stroke <= MAX_STROKE):
+            raise _no_stroke(stroke)
         if self.outside is not None and self.mask is None:
             raise ConfigError("outside needs a mask: it is the style of what the mask leaves out.")
+
+
+def no_detail(given: object) -> None:
+    """Raises ConfigError where somebody still asks for `detail`, which `stroke` took the place of."""
+    if given is not None:
+        raise ConfigError(
+            f"detail = {given} cannot be used any more: stroke says how broad strokes are. Above 1 they are "
+            f"broader, below finer; {FULL} paints a picture as detail 1 did."
+        )
+
+
+def stroke_of(text: str) -> float | Literal["full"]:
+    """What somebody typed as a stroke's width; ConfigError when it is none."""
+    if text.strip().lower() == FULL:
+        return FULL
+    try:
+        return float(text)
+    except ValueError:
+        raise _no_stroke(text) from None
+
+
+def _no_stroke(given: object) -> ConfigError:
+    said = f"it must be from {MIN_STROKE:g} to {MAX_STROKE:g}, or {FULL}"
+    return ConfigError(f"stroke = {given} cannot be used: {said}.")
 
 
 def weighted_styles(styles: Styles | None) -> list[tuple[str | Code, float]]:

@@ -19,15 +19,18 @@ from PIL import Image
 from inkbridge.catalogue import find_pack, list_styles
 from inkbridge.devices import CPU, Device, chosen_device
 from inkbridge.engine import EncoderEngine, Engine
+from inkbridge.enlarge import Enlarger, resized, tiles_of
 from inkbridge.errors import ConfigError, DataError, PackError
 from inkbridge.images import RGB, Picture, to_network, to_pil
 from inkbridge.look import (
+    FULL,
     AnyPicture,
     Code,
     Examples,
     Look,
     Styles,
     mix,
+    no_detail,
     open_picture,
     shares,
     soft_mask,
@@ -36,7 +39,7 @@ from inkbridge.look import (
     with_colour_of,
 )
 from inkbridge.pack_format import PackFile, PackInfo, read_pack
-from inkbridge.tiling import TILE, Network, apply_tiled, grain
+from inkbridge.tiling import TILE, Network, Tile, apply_tiled, grain, plan_tiles
 
 EXAMPLE_SIDE = 320
 """Examples are read at this short side, about the scale of the style pictures of training."""
@@ -56,7 +59,7 @@ class StylePack:
         device: Device = CPU,
     ) -> None:
         """`name` is used in messages; `default_style` is what `apply` takes when none is named. With 0
-        `threads` the network has one for each core. Only the generator runs on `device`."""
+        `threads` the network has one for each core. Generator and enlarger run on `device`."""
         if file.info.kind != "style":
             raise PackError(
                 f"{name} is no style but a {file.info.kind} pack: use inkbridge {file.info.kind}."
@@ -70,6 +73,7 @@ class StylePack:
         dim = len(file.info.styles[0].code)
         self._engine = Engine(file.generator, name, dim, file.info.size.multiple, threads, device)
         self._encoder = EncoderEngine(file.encoder, name, dim) if file.encoder is not None else None
+        self.enlarger = Enlarger(threads, device)
 
     @property
     def default_style(self) -> str:
@@ -101,10 +105,11 @@ class StylePack:
         `picture` is an H x W x 3 uint8 array (an array comes back) or a PIL image or a path (a PIL image
         comes back, with the input's alpha). `style` is a name, a dict of names and weights, or a code from
         `code`, which spares reading the same examples for every picture; what else can be said (`like`,
-        `strength`, `keep_colour`, `detail`, `mask`, `outside`) is in `inkbridge.Look`.
+        `strength`, `keep_colour`, `stroke`, `mask`, `outside`) is in `inkbridge.Look`.
         Raises DataError for an unusable picture, PackError for an unknown style or a pack without a style
         encoder, ConfigError for a number out of its range.
         """
+        no_detail(look.pop("detail", None))
         painted = self.apply_to(open_picture(picture), Look(style, **look))
         return painted.rgb if isinstance(picture, np.ndarray) else to_pil(painted)
 
@@ -146,14 +151,20 @@ class StylePack:
         fused: Code = sum(np.float32(w) * code for w, code in zip(weights, codes, strict=True))  # type: ignore[assignment]
         return fused[None]
 
-    def scale_for(self, width: int, height: int, look: Look) -> float:
-        """At how many times its size a picture is painted."""
-        enlarged = max(self.info.size.short_side / min(width, height), 1.0)
-        return look.detail * min(enlarged, MOST_ENLARGED)
+    def working_size(self, width: int, height: int, look: Look) -> tuple[int, int]:
+        """The width and height at which a picture is painted, before that is brought to its size."""
+        rules = self.info.size
+        wanted = max(rules.short_side, min(width, height))
+        if look.stroke != FULL and rules.working_side:
+            wanted = rules.working_side
+        scale = min(wanted / min(width, height), MOST_ENLARGED)
+        if look.stroke != FULL:
+            scale /= look.stroke
+        return max(round(width * scale), 1), max(round(height * scale), 1)
 
     def notes_for(self, width: int, height: int, look: Look) -> list[str]:
         """What is to be said of a picture of that size: that its tiles may differ, where they may."""
-        largest = max(width, height) * self.scale_for(width, height, look)
+        largest = max(self.working_size(width, height, look))
         if "tiles" not in self.info.provenance or largest <= TILE or look.strength == 0.0:
             return []
         return ["painted in tiles, which may differ in tone: this network looks at all that it is given"]
@@ -162,25 +173,34 @@ class StylePack:
         """The generator with a style code (1 x dim), as tiles are painted with it."""
         return lambda image, top, left: self._engine.run(image, code, grain(top, left, *image.shape[2:]))
 
+    def tiles(self, height: int, width: int) -> list[Tile]:
+        """The tiles in which a picture of that size is painted."""
+        size = self.info.size
+        return plan_tiles(height, width, size.overlap, size.multiple, border=size.border)
+
     def rest(self) -> None:
         """Give the memory back that painting a large picture took."""
         self._engine.rest()
+        self.enlarger.rest()
 
     def _paint(self, rgb: RGB, code: Code, look: Look, on_tile: Callable[[int, int], None]) -> RGB:
         if look.strength == 0.0:
             return rgb.copy()
         size = rgb.shape[1], rgb.shape[0]
-        scale = self.scale_for(*size, look)
-        worked = _resized(rgb, max(round(size[0] * scale), 1), max(round(size[1] * scale), 1))
+        worked = resized(rgb, *self.working_size(*size, look))
+        later = sum(tiles_of((worked.shape[1], worked.shape[0]), size))
+        total = later + len(self.tiles(*worked.shape[:2]))
         painted = apply_tiled(
             self.network(code),
             worked,
             self.info.size.overlap,
             self.info.size.multiple,
             border=self.info.size.border,
-            on_tile=on_tile,
+            on_tile=lambda done, _: on_tile(done, total),
         )
-        painted = _resized(painted, *size)
+        painted = self.enlarger.enlarged(
+            painted, *size, on_tile=lambda done, _: on_tile(total - later + done, total)
+        )
         if look.keep_colour:
             painted = with_colour_of(rgb, painted, look.keep_colour)
         return painted if look.strength == 1.0 else mix(rgb, painted, look.strength)
@@ -210,7 +230,7 @@ class StylePack:
         scale = EXAMPLE_SIDE / min(rgb.shape[:2])
         # A strip is not blown up without end along its long side.
         sides = (min(max(round(side * scale), 64), 4 * EXAMPLE_SIDE) for side in (rgb.shape[1], rgb.shape[0]))
-        image = to_network(_resized(rgb, *sides))
+        image = to_network(resized(rgb, *sides))
         both = self._encoder.run(np.concatenate([image, image[..., ::-1]]))
         code: Code = both.mean(0)
         return code
@@ -265,9 +285,3 @@ def load_for(
     raise PackError(
         f"No pack has all of {', '.join(styles)}; only styles of one pack can be fused (inkbridge styles)."
     )
-
-
-def _resized(rgb: RGB, width: int, height: int) -> RGB:
-    if (width, height) == (rgb.shape[1], rgb.shape[0]):
-        return rgb
-    return np.asarray(Image.fromarray(rgb).resize((width, height), Image.Resampling.LANCZOS))

@@ -50,6 +50,9 @@ class SizeRules:
     """How far, in pixels, an output pixel looks; a multiple of `multiple`."""
     short_side: int = 0
     """Pictures with a smaller short side are painted enlarged to this one, and reduced again; 0: never."""
+    working_side: int = 0
+    """The short side at which a picture is painted, whatever its size: there its strokes are as broad as in
+    the style. The painting is then enlarged. 0: a picture is painted as large as it is."""
     border: int | None = None
     """How many pixels of a picture, mirrored, the network sees beyond its border; a multiple of `multiple`.
     0: it ends there, as all did in training; None: `overlap`."""
@@ -229,10 +232,10 @@ def _check_info(path: Path, info: PackInfo) -> None:
             f"{path}: its size rules make no sense: border {border} is no multiple of {multiple} "
             f"from 0 to {overlap}."
         )
-    if not 0 <= info.size.short_side <= MAX_SHORT_SIDE:
-        raise PackError(
-            f"{path}: its size rules make no sense: short side {info.size.short_side} "
-            f"is not from 0 to {MAX_SHORT_SIDE}."
-        )
+    for what, side in (("short side", info.size.short_side), ("working side", info.size.working_side)):
+        if not 0 <= side <= MAX_SHORT_SIDE:
+            raise PackError(
+                f"{path}: its size rules make no sense: {what} {side} is not from 0 to {MAX_SHORT_SIDE}."
+            )
     if info.pixel_range != (-1.0, 1.0):
         raise PackError(f"{path}: pixel range {list(info.pixel_range)} is not [-1, 1].")

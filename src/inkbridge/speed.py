@@ -20,6 +20,7 @@ import numpy.typing as npt
 from inkbridge.devices import CPU, Device
 from inkbridge.errors import ConfigError, InkbridgeError
 from inkbridge.images import RGB
+from inkbridge.look import FULL
 from inkbridge.pack import StylePack
 from inkbridge.pack_format import PackFile
 
@@ -128,7 +129,8 @@ def _paint(rgb: RGB) -> tuple[float, int, RGB]:
     if isinstance(pack, Exception):
         raise pack
     start = time.perf_counter()
-    painted = pack.apply(rgb)
+    # Every pixel through the generator: what a device is for.
+    painted = pack.apply(rgb, stroke=FULL)
     return time.perf_counter() - start, _most_memory(), painted
 
 

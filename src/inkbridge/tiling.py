@@ -15,11 +15,14 @@ import numpy.typing as npt
 
 from inkbridge.images import RGB, from_network, to_network
 
+LEAST_SIDE = 64
+"""Pixels in which every network has room for the borders that it mirrors inside."""
 TILE = 1280
 """Largest side of a tile's kept centre. Larger costs memory, smaller costs repeated overlaps."""
 
 Network = Callable[[npt.NDArray[np.float32], int, int], npt.NDArray[np.float32]]
-"""1 x 3 x h x w in [-1, 1] to the same; the numbers say where in the picture the first row and column are."""
+"""1 x 3 x h x w in [-1, 1] to the same, or larger by a factor; the numbers say where in the picture the first
+row and column are."""
 
 
 def apply_tiled(
@@ -30,15 +33,16 @@ def apply_tiled(
     tile: int = TILE,
     on_tile: Callable[[int, int], None] = lambda done, total: None,
     border: int | None = None,
+    factor: int = 1,
 ) -> RGB:
-    """H x W x 3 uint8 -> the same size through `network`.
+    """H x W x 3 uint8 or uint16 -> the same through `network`, which makes it `factor` times as large.
 
     `overlap` is how far the network looks and a multiple of `multiple`, as all tile sizes are. Beyond the
     picture's border it sees `border` pixels of it mirrored (by default `overlap`), at 0 that it ends there.
     `on_tile(done, total)` is called after each tile.
     """
     height, width = rgb.shape[:2]
-    out = np.empty_like(rgb)
+    out = np.empty((factor * height, factor * width, rgb.shape[2]), rgb.dtype)
     tiles = plan_tiles(height, width, overlap, multiple, tile, border)
 
     def window(each: Tile) -> npt.NDArray[np.float32]:
@@ -51,8 +55,9 @@ def apply_tiled(
             result = network(coming.result(), each.first_row, each.first_column)
             if done < len(tiles):
                 coming = beside.submit(window, tiles[done])
-            kept = from_network(each.kept(result), rgb.dtype)
-            out[each.top : each.top + each.height, each.left : each.left + each.width] = kept
+            kept = from_network(each.kept(result, factor), rgb.dtype)
+            top, left = factor * each.top, factor * each.left
+            out[top : top + kept.shape[0], left : left + kept.shape[1]] = kept
             on_tile(done, len(tiles))
     return out
 
@@ -84,10 +89,11 @@ class Tile:
                 part = np.take(part, places, axis=axis)
         return part
 
-    def kept(self, result: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Of the network's result (1 x C x H x W) what is kept: C x height x width."""
-        kept = result[0, :, self.top - self.first_row :, self.left - self.first_column :]
-        return kept[:, : self.height, : self.width]
+    def kept(self, result: npt.NDArray[np.float32], factor: int = 1) -> npt.NDArray[np.float32]:
+        """What is kept of the network's result (1 x C x H x W, `factor` times what it saw): C channels of
+        `factor` times the height and width."""
+        top, left = factor * (self.top - self.first_row), factor * (self.left - self.first_column)
+        return result[0, :, top : top + factor * self.height, left : left + factor * self.width]
 
 
 def plan_tiles(
@@ -148,9 +154,14 @@ def _even_tile(size: int, largest: int, multiple: int) -> int:
 def _seen(start: int, length: int, size: int, overlap: int, border: int, multiple: int) -> tuple[int, int]:
     """First position, and that after the last, of a tile with its overlap, where the picture has them."""
     end = -(-size // multiple) * multiple + border
-    # Two multiples at least: inside, networks mirror their own borders.
-    end = max(end, 2 * multiple - border)
+    end = max(end, least_seen(multiple) - border)
     return max(start - overlap, -border), min(start + length + overlap, end)
+
+
+def least_seen(multiple: int) -> int:
+    """The least height and width that a network is shown: inside, networks mirror their own borders, and one
+    small multiple is too little for that."""
+    return multiple if multiple >= LEAST_SIDE else 2 * multiple
 
 
 def _mirrored_indices(size: int, overlap: int, covered: int) -> npt.NDArray[np.intp]:

@@ -162,7 +162,7 @@ def test_fusion_examples_masks_and_pack_on_the_command_line(tints, tmp_path):
     out = tmp_path / "out.png"
     done = run_inkbridge(
         *["apply", photo, "-o", out, "--pack", tints, "--style", "darker:3", "--style", "redder"],
-        *["--like", f"{example}:0.5", "--strength", "1.2", "--keep-colour", "0.3", "--detail", "0.5"],
+        *["--like", f"{example}:0.5", "--strength", "1.2", "--keep-colour", "0.3", "--stroke", "0.5"],
         *["--mask", mask, "--outside", "redder"],
     )
     assert done.returncode == 0, done.stderr
@@ -175,7 +175,7 @@ def test_fusion_examples_masks_and_pack_on_the_command_line(tints, tmp_path):
         like=[(example, 0.5)],
         strength=1.2,
         keep_colour=0.3,
-        detail=0.5,
+        stroke=0.5,
         mask=mask,
     )
     assert np.array_equal(pixels(out), np.asarray(expected))
@@ -191,7 +191,7 @@ def test_what_is_wrong_with_the_look_is_one_sentence(tints, tmp_path):
         (["--style", "redder", "--style", "redder:2"], "named twice"),
         (["--like", tmp_path / "bad.jpg"], "not a picture"),
         (["--style", "redder", "--mask", tmp_path / "bad.jpg"], "not a picture"),
-        (["--style", "redder", "--detail", "9"], "from 0.25 to 4"),
+        (["--style", "redder", "--stroke", "9"], "from 0.25 to 4, or full"),
         (["--style", "redder", "--outside", "darker"], "needs a mask"),
     ):
         done = run_inkbridge("apply", photo, "-o", out, "--pack", tints, *extra)

@@ -15,7 +15,7 @@ from inkbridge.train import losses
 from inkbridge.train.budget import Budget
 from inkbridge.train.checkpoint import read_checkpoint
 from inkbridge.train.config import load_config
-from inkbridge.train.data import Crops, load_pictures
+from inkbridge.train.data import Crops, cached_pictures, load_pictures, median_short_side
 from inkbridge.train.export import export_run
 from inkbridge.train.from_pack import generator_of, network_weights
 from inkbridge.train.looks import choose_looks, typical_window
@@ -356,7 +356,8 @@ def test_the_last_state_is_exported_though_an_earlier_one_had_a_higher_score(ink
     assert read_checkpoint(run / "best.pt")["progress"]["images_seen"] == 4
     info = export_run(run, tmp_path / "red.stylepack", measure=measure)
     assert info.provenance["images_seen"] == 8
-    assert info.size.short_side == 0  # nor is it asked how large small pictures are to be painted
+    # Nor is it asked at which size strokes are broad enough: looks were shown at that of the contents.
+    assert info.size.working_side == median_short_side(cached_pictures(tmp_path / "run" / "cache", "content"))
     assert any("after 4 images" in told and "The last state will be exported" in told for told in said)
 
 

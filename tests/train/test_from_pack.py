@@ -124,8 +124,8 @@ def test_a_bundled_pack_can_be_started_from_by_name(folders, tmp_path):
     (folders / "another").symlink_to(folders / "wash")
     on = started("east-west", folders, tmp_path, "ukiyo-e", "another", settings=settings)
     picture = made_picture(64, 64, 99)
-    first = inkbridge.load("east-west").apply(picture, "ukiyo-e")
-    assert np.abs(first.astype(int) - on.apply(picture, "ukiyo-e")).max() <= 1
+    first = inkbridge.load("east-west").apply(picture, "ukiyo-e", stroke="full")
+    assert np.abs(first.astype(int) - on.apply(picture, "ukiyo-e", stroke="full")).max() <= 1
 
 
 def test_a_pack_with_another_generator_is_no_start(folders, tmp_path):

@@ -193,6 +193,7 @@ def test_exported_pack_equals_the_trained_generator_at_other_sizes(toy_folders, 
     assert info.measured["largest_difference_from_pytorch"] < 1e-4
     pack = inkbridge.load(pack_path)
     assert pack.languages == ["jpn"]
+    assert info.size.working_side == 0  # of writing each pixel counts
     generator = Generator(load_config(None, TINY).model.generator)
     generator.load_state_dict(state(out)["modules"]["generator_ema"])
     rgb = made_picture(61, 83)

@@ -66,6 +66,24 @@ def test_it_follows_an_example_and_a_mask(server: str) -> None:
     assert changed[240:].mean() > 5
 
 
+def test_a_stroke_is_as_broad_as_is_asked(server: str) -> None:
+    beach = (SAMPLES / "photos" / "beach.jpg").read_bytes()
+
+    def painted(stroke: str) -> np.ndarray:
+        answer = ask(
+            server, "apply", {"picture": ("b.jpg", beach)}, pack="ukiyo-e", stroke=stroke, format="png"
+        )
+        rgb = opened(answer)
+        assert rgb.shape == (575, 1024, 3)
+        return rgb.astype(int)
+
+    usual, broad, full = painted("1"), painted("2.5"), painted("full")
+    assert np.abs(usual - broad).mean() > 5
+    assert np.abs(usual - full).mean() > 5
+    expected = inkbridge.load("ukiyo-e").apply(SAMPLES / "photos" / "beach.jpg", stroke=2.5)
+    assert np.abs(broad - np.asarray(expected)).max() <= 1
+
+
 def test_it_mends_beautifies_and_compares(server: str) -> None:
     assert opened(ask(server, "repair", {"picture": ("p.jpg", PALMS)})).shape == (427, 320, 3)
     assert opened(ask(server, "beautify", {"picture": ("p.jpg", PALMS)})).shape == (427, 320, 3)
@@ -91,6 +109,13 @@ def test_it_lists_styles(server: str) -> None:
         ({"style": "ukiyo-e:0"}, "All weights are 0"),
         ({"style": "ukiyo-e", "pack": "nothing"}, "There is no pack 'nothing' here"),
         ({"style": "ukiyo-e", "format": "exe"}, "format = exe"),
+        (
+            {"style": "ukiyo-e", "stroke": "0"},
+            "stroke = 0.0 cannot be used: it must be from 0.25 to 4, or full",
+        ),
+        ({"style": "ukiyo-e", "stroke": "-2"}, "stroke = -2.0"),
+        ({"style": "ukiyo-e", "stroke": "bold"}, "stroke = bold"),
+        ({"style": "ukiyo-e", "detail": "0.5"}, "stroke says how broad strokes are"),
     ],
 )
 def test_wrong_words_are_answered_in_one_sentence(server: str, data: dict[str, str], said: str) -> None:

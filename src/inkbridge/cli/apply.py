@@ -26,7 +26,8 @@ def apply(
     pack: str | None = None,
     strength: float = 1.0,
     keep_colour: float = 0.0,
-    detail: float = 1.0,
+    stroke: str = "1",
+    detail: Annotated[str | None, Parameter(show=False)] = None,
     mask: Path | None = None,
     outside: str | None = None,
     quality: int = 95,
@@ -60,8 +61,9 @@ def apply(
         From 0, the picture itself, to 1, the full style, and beyond it to 1.3.
     keep_colour
         From 0, the colours of the style, to 1, those of the picture.
-    detail
-        Above 1 strokes become finer, below 1 broader (0.25 to 4).
+    stroke
+        How broad strokes are: 1 as in the style, whatever the size of the picture, 2 twice as broad, 0.5 half
+        (0.25 to 4). `full` paints pixel by pixel; in a large picture strokes are then too fine to be seen.
     mask
         A picture that is white where the style is to go.
     outside
@@ -88,7 +90,9 @@ def apply(
         itself, which flickers) to 0.95.
     """
     from inkbridge.errors import ConfigError
+    from inkbridge.look import no_detail
 
+    no_detail(detail)
     if not 1 <= quality <= 100:
         raise ConfigError(f"--quality {quality} cannot be used: it must be from 1 to 100.")
     most_pixels = int(max_megapixels * 1e6)
@@ -99,7 +103,7 @@ def apply(
     from inkbridge.engine import usable_cores
     from inkbridge.film import FilmConfig
     from inkbridge.images import read_picture
-    from inkbridge.look import Look, weighted_name
+    from inkbridge.look import Look, stroke_of, weighted_name
     from inkbridge.many import Painter, paint_many
     from inkbridge.pack import load_for
     from inkbridge.scale_out import is_address, paint_on_ray, plan, there
@@ -126,7 +130,7 @@ def apply(
         outside=ground,
         strength=strength,
         keep_colour=keep_colour,
-        detail=detail,
+        stroke=stroke_of(stroke),
         # Other machines may not see the file.
         mask=read_picture(mask).rgb if mask is not None and ray is not None else mask,
     )

@@ -124,5 +124,10 @@ def _export_pack(source: Path, to: str, out: Path, style: list[str]) -> None:
         f"{out}: {size / 1e6:.1f} MB, {' and '.join(styles) or pack.default_style}, "
         f"within {difference:.1e} of the pack. How to load it: docs/keras.md"
     )
+    if side := pack.info.size.working_side:
+        print(
+            "The generator alone, without the enlarger: strokes are as broad as in the style in pictures "
+            f"whose short side is {side} pixels."
+        )
     licence = pack.license.strip() or "the pack names none"
     print(f"Licence: {licence.splitlines()[0]}")

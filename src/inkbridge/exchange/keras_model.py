@@ -19,6 +19,7 @@ from torch import nn
 from inkbridge.exchange.foreign import Foreign
 from inkbridge.exchange.keras_layers import conv, double, layer, padded, places
 from inkbridge.exchange.standalone import OneStyle
+from inkbridge.tiling import least_seen
 from inkbridge.train.networks.folded import SLOPE, Folded, FoldedBlock
 from inkbridge.train.networks.generator import RELIEF
 from inkbridge.train.networks.published import Block, ResNet, UNet
@@ -144,8 +145,8 @@ def _seen(image: Any, axis: int, border: int, multiple: int) -> Any:
     # A line for each multiple of pixels, of which only the number counts; the border has whole ones.
     around = border // multiple
     lines = ops.pad(ops.expand_dims(numbers, 1)[::multiple, :], ((around, around), (0, multiple - 1)))
-    # Two multiples at least: inside, networks mirror their own borders.
-    lines = ops.pad(lines[2:, :], ((2, 0), (0, 0)))
+    least = least_seen(multiple) // multiple
+    lines = ops.pad(lines[least:, :], ((least, 0), (0, 0)))
     positions = ops.cumsum(ops.reshape(ops.ones_like(lines), (-1,))) - (border + 1)
     period = ops.maximum(2 * ops.max(numbers), 1)
     folded = ops.mod(positions, period)

@@ -20,7 +20,7 @@ from inkbridge.errors import DataError, PackError
 from inkbridge.exchange.foreign import Foreign, foreign_network
 from inkbridge.look import Code
 from inkbridge.pack_format import PackFile
-from inkbridge.tiling import grain, plan_tiles
+from inkbridge.tiling import grain, least_seen, plan_tiles
 from inkbridge.train.from_pack import generator_of, network_weights
 from inkbridge.train.networks.folded import Folded, fold
 from inkbridge.train.networks.generator import GeneratorConfig
@@ -52,6 +52,7 @@ class Standalone(nn.Module):
         super().__init__()
         self.network = network
         self.border = border
+        self.least = least_seen(multiple)
         self.multiple = multiple
 
     def forward(self, image: Tensor) -> Tensor:
@@ -64,9 +65,8 @@ class Standalone(nn.Module):
         """What the network sees along an axis, as places of the picture (those of `tiling.plan_tiles`)."""
         end = (size + self.multiple - 1) // self.multiple * self.multiple + self.border
         positions = torch.arange(-self.border, end, device=image.device)
-        # Two multiples at least: inside, networks mirror their own borders.
-        least = torch.arange(2 * self.multiple, device=image.device) - self.border
-        positions = torch.cat([least, positions[2 * self.multiple :]])
+        least = torch.arange(self.least, device=image.device) - self.border
+        positions = torch.cat([least, positions[self.least :]])
         period = (2 * torch.arange(size, device=image.device)[-1:]).clamp(min=1)
         folded = positions % period
         return torch.minimum(folded, period - folded)

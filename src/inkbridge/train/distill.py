@@ -123,7 +123,8 @@ def distill(
     multiple = student.multiple
     overlap = -(-student.receptive_radius() // multiple) * multiple
     border = None if file.info.size.border is None else min(file.info.size.border, overlap)
-    new.info.size = SizeRules(multiple, overlap, file.info.size.short_side, border)
+    rules = file.info.size
+    new.info.size = SizeRules(multiple, overlap, rules.short_side, rules.working_side, border)
     new.info.provenance |= {
         "distilled_from": file.info.title,
         "distilled_on": time.strftime("%Y-%m-%d"),

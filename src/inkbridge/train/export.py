@@ -19,12 +19,11 @@ from inkbridge.engine import EncoderEngine
 from inkbridge.errors import ConfigError, TrainingError
 from inkbridge.look import Code
 from inkbridge.pack import StylePack
-from inkbridge.pack_format import PackFile, PackInfo, SizeRules, StyleEntry, write_pack
+from inkbridge.pack_format import MAX_SHORT_SIDE, PackFile, PackInfo, SizeRules, StyleEntry, write_pack
 from inkbridge.train.checkpoint import read_checkpoint
 from inkbridge.train.config import TrainConfig, from_dict
-from inkbridge.train.data import cached_pictures
+from inkbridge.train.data import cached_pictures, median_short_side
 from inkbridge.train.export_repair import repair_networks
-from inkbridge.train.finer import choose_short_side
 from inkbridge.train.from_pack import keep_of_pack
 from inkbridge.train.looks import Distances, best_look, choose_look
 from inkbridge.train.moments import Measure
@@ -38,6 +37,7 @@ from inkbridge.train.recipes import RECIPES
 from inkbridge.train.recipes.exemplar import ExemplarConfig
 from inkbridge.train.recipes.multistyle import MultistyleConfig
 from inkbridge.train.run_folder import RunFolder
+from inkbridge.train.working_side import choose_working_side
 
 TILES_DIFFER = (
     "Looks at whole tiles (instance normalisation): tiles of a picture over 1280 pixels may differ."
@@ -71,9 +71,10 @@ def export_run(
     (`from_pack.keep_of_pack`). `rich`: a run whose generator a repair pack gets as its second one. With
     `distances`, and a style encoder, each style is by name the look of its pictures that is painted most
     faithfully (`inkbridge.train.looks`); other looks that were learned are NAME-2, NAME-3 and so on. With
-    `measure` small pictures are painted larger where that is better (`inkbridge.train.finer`). `say` tells
-    what was chosen, `advance(done, total)` how far that is. Raises TrainingError when the run has no
-    checkpoint, or when the exported generator differs from the trained one.
+    `measure` the size at which pictures are painted is the one at which that is best
+    (`inkbridge.train.working_side`), else that of the contents of training. `say` tells what was chosen,
+    `advance(done, total)` how far that is. Raises TrainingError when the run has no checkpoint, or when the
+    exported generator differs from the trained one.
     """
     run = RunFolder(run_dir)
     config, names = _read_run(run)
@@ -110,6 +111,7 @@ def export_run(
     if "encoder_ema" in state["modules"]:
         encoder, off = _encoder(config, state, str(out))
         difference = max(difference, off)
+    whole = _crops_were_whole(run, config.data.crop)
     multiple = generator.multiple
     overlap = -(-generator.receptive_radius() // multiple) * multiple
     info = PackInfo(
@@ -121,7 +123,7 @@ def export_run(
         size=SizeRules(
             multiple,
             overlap,
-            border=0 if _crops_were_whole(run, config.data.crop) else _border(config, generator),
+            border=0 if whole else _border(config, generator),
         ),
         generator_sha256="",
         kind="repair" if repairs else "style",
@@ -144,8 +146,10 @@ def export_run(
     if distances is not None and encoder is not None:
         _choose_looks(file, run, names, looks, distances, say, advance)
     recipe = RECIPES[config.recipe]
-    if measure is not None and not (repairs or recipe.pairs or recipe.tells_stroke_width):
-        _choose_short_side(file, run, names, measure, say, advance)
+    if not (repairs or recipe.pairs or whole or languages):
+        # A recipe that is shown strokes at the width at which it is to paint them has nothing to choose.
+        chosen_by = None if recipe.tells_stroke_width else measure
+        info.size.working_side = _working_side(file, run, names, chosen_by, say, advance)
     _add_looks(info, looks)
     write_pack(out, file)
     return info
@@ -169,22 +173,24 @@ def _crops_were_whole(run: RunFolder, crop: int) -> bool:
     return bool(contents) and all(min(picture.shape[:2]) <= crop for picture in contents)
 
 
-def _choose_short_side(
+def _working_side(
     file: PackFile,
     run: RunFolder,
     names: list[str],
-    measure: Measure,
+    measure: Measure | None,
     say: Callable[[str], None],
     advance: Callable[[float, float], None],
-) -> None:
+) -> int:
     contents = cached_pictures(run.cache, "content")
     found = [cached_pictures(run.cache, "style", name) for name in names]
     if not (contents and all(found)):
-        say(f"Pictures are gone from '{run.cache}', so small ones will be painted as small as they are.")
-        return
+        say(f"Pictures are gone from '{run.cache}', so each will be painted as large as it is.")
+        return 0
+    if measure is None:
+        return min(median_short_side(contents), MAX_SHORT_SIDE)
     pack = StylePack(file, file.info.title)
     styles = {entry.name: pictures for entry, pictures in zip(file.info.styles, found, strict=True)}
-    file.info.size.short_side = choose_short_side(pack, contents, styles, measure, advance)
+    return choose_working_side(pack, contents, styles, measure, advance)
 
 
 def _distinct(looks: Mapping[str, Tensor] | None) -> list[Code]:

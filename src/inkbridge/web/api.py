@@ -15,7 +15,7 @@ from fastapi.responses import FileResponse
 from starlette.background import BackgroundTask
 
 from inkbridge.errors import DataError, InkbridgeError
-from inkbridge.look import weighted_name
+from inkbridge.look import no_detail, stroke_of, weighted_name
 from inkbridge.web.desk import LOOK, BusyError, Work
 from inkbridge.web.jobs import Jobs, Result, Upload
 
@@ -54,12 +54,14 @@ def api(jobs: Jobs) -> APIRouter:
         pack: Text = "",
         strength: Number = 1.0,
         keep_colour: Number = 0.0,
-        detail: Number = 1.0,
+        stroke: Text = "1",
+        detail: Annotated[str | None, Form()] = None,
         format: Text = "",
     ) -> FileResponse:
         """Paint a picture. `style` is NAME or NAME:WEIGHT, as often as wanted; `like` an example picture."""
         async with _kept(jobs, picture, like, mask) as (file, example, shape):
             with _said():
+                no_detail(detail)
                 wanted = dict(weighted_name(entry) for entry in style or [])
                 if not wanted and example is None and not pack:
                     raise DataError(
@@ -75,7 +77,7 @@ def api(jobs: Jobs) -> APIRouter:
                     mask=shape,
                     strength=strength,
                     keep_colour=keep_colour,
-                    detail=detail,
+                    stroke=stroke_of(stroke),
                     file_format=format,
                 )
             return _sent(await _done(request, work))

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -152,14 +153,14 @@ class Jobs:
         mask: Mask | Upload | None = None,
         strength: float = 1.0,
         keep_colour: float = 0.0,
-        detail: float = 1.0,
+        stroke: float | Literal["full"] = 1.0,
         file_format: str = "",
     ) -> Work[Result]:
         """Paint a picture in a fusion of styles of a pack, and of an example's with that weight.
 
         A mask of another size is resized to it.
         """
-        look = Look(dict(styles) or None, strength=strength, keep_colour=keep_colour, detail=detail)
+        look = Look(dict(styles) or None, strength=strength, keep_colour=keep_colour, stroke=stroke)
         look.check()
         shares([*styles.values(), *([like_weight] if like else [])] or [1.0])
         if like is not None and pack.file.encoder is None:

@@ -88,7 +88,7 @@ class _Paint:
                 with gr.Accordion(words["how"], open=False):
                     self.strength = gr.Slider(0, MAX_STRENGTH, 1.0, step=0.05, label=words["strength"])
                     self.keep_colour = gr.Slider(0, 1, 0.0, step=0.05, label=words["keep_colour"])
-                    self.detail = gr.Slider(0.25, 4, 1.0, step=0.25, label=words["detail"])
+                    self.stroke = gr.Slider(0.5, 3, 1.0, step=0.25, label=words["stroke"])
                     self.format = formats(words)
                 self.part, self.brush = brush(words["part"], words["part_hint"])
             with gr.Column(scale=6, min_width=300):
@@ -114,7 +114,7 @@ class _Paint:
         shares = [share for pack in self.shares for share in pack]
         inputs = [
             *(self.picture, self.pack, self.like, self.like_share, self.strength, self.keep_colour),
-            *(self.detail, self.format, self.part, self.brush, *shares),
+            *(self.stroke, self.format, self.part, self.brush, *shares),
         ]
         outputs = [self.status, self.slider, self.file]
         wire(go, stop, self._paint, inputs, outputs, self.status, words)
@@ -157,7 +157,7 @@ class _Paint:
         return files[0] if len(files) == 1 else files
 
     def _paint(self, request: gr.Request, *given: Any) -> Updates:
-        picture, number, like, like_share, strength, keep, detail, file_format, part, brush, *shares = given
+        picture, number, like, like_share, strength, keep, stroke, file_format, part, brush, *shares = given
 
         def begin() -> Work[Result]:
             pack = self.packs[number]
@@ -179,7 +179,7 @@ class _Paint:
                 mask=painted_over(brush, self.words) if part else None,
                 strength=strength,
                 keep_colour=keep,
-                detail=detail,
+                stroke=stroke,
                 file_format=file_format,
             )
 

@@ -1,4 +1,4 @@
-"""How large a pack paints small pictures is what paints training contents better."""
+"""The size at which a pack paints is the one that paints training contents best."""
 
 import shutil
 
@@ -12,8 +12,8 @@ from inkbridge.metrics.quality import Quality
 from inkbridge.train.budget import Budget
 from inkbridge.train.config import load_config
 from inkbridge.train.export import export_run
-from inkbridge.train.finer import choose_short_side
 from inkbridge.train.loop import train
+from inkbridge.train.working_side import SHARES, choose_working_side
 
 
 def sharpness(picture):
@@ -21,35 +21,41 @@ def sharpness(picture):
 
 
 @pytest.mark.parametrize(
-    ("weights", "chosen"),
-    # Of the last the mean is higher, but one style would be lost.
-    [((1, 1), 70), ((-1, -1), 0), ((3, -1), 70), ((1, -3), 0), ((90, -40), 0)],
+    ("scores", "chosen"),
+    # Of each style, at 1, 0.75 and 1.4 times the size of the contents.
+    [
+        (((0.5, 0.5), (0.4, 0.4), (0.6, 0.6)), 70),
+        (((0.5, 0.5), (0.6, 0.6), (0.4, 0.4)), 38),
+        (((0.5, 0.5), (0.4, 0.4), (0.4, 0.4)), 50),
+        (((0.5, 0.5), (0.5, 0.5), (0.5, 0.5)), 50),
+        # The mean is higher, but one style would be lost.
+        (((0.5, 0.5), (0.4, 0.4), (0.9, 0.45)), 50),
+        (((0.5, 0.5), (0.45, 0.9), (0.6, 0.6)), 70),
+    ],
 )
-def test_the_larger_is_taken_where_it_scores_higher_over_all_styles(tints, weights, chosen):
-    """Noise that was enlarged and reduced again is smoother; how much that counts is up to the style."""
+def test_the_size_is_taken_that_scores_highest_over_all_styles(tints, scores, chosen):
+    """Noise that was painted at another size and brought back is smoother."""
     pack = inkbridge.load(tints)
     noise = [np.random.default_rng(i).integers(80, 170, (50, 70, 3)).astype(np.uint8) for i in range(3)]
     seen = []
 
     def measure(contents, pictures):
         assert len(contents) == 3
+        place = pictures[0].flat[0]
 
         def meter(results):
+            value = scores[len(seen) // 2][place]
             seen.append(np.mean([sharpness(result) for result in results]))
-            value = 0.5 - float(pictures[0].flat[0] - 100.0) * (seen[-1] - 25.0) / 3000
             return [{"covered": value, "edges": value, "repeats": 0.0}]
 
         return meter
 
-    styles = {
-        name: [np.full((8, 8, 3), 100 + weight, np.uint8)] * 40
-        for name, weight in zip(pack.styles, weights, strict=True)
-    }
+    styles = {name: [np.full((8, 8, 3), i, np.uint8)] * 40 for i, name in enumerate(pack.styles)}
     steps = []
-    assert choose_short_side(pack, noise, styles, measure, lambda *step: steps.append(step)) == chosen
-    assert pack.info.size.short_side == 0
+    assert choose_working_side(pack, noise, styles, measure, lambda *step: steps.append(step)) == chosen
+    assert pack.info.size.working_side == 0
     assert max(seen[2:]) < min(seen[:2])
-    assert steps[-1] == (12, 12)
+    assert steps[-1] == (18, 18)
 
 
 def test_export_writes_what_paints_better_and_a_pack_of_pairs_is_left_alone(toy_folders, tmp_path):
@@ -69,16 +75,19 @@ def test_export_writes_what_paints_better_and_a_pack_of_pairs_is_left_alone(toy_
             return meter
 
         pack = tmp_path / "x.stylepack"
-        return export_run(tmp_path / run, pack, measure=measure, say=say).size.short_side
+        return export_run(tmp_path / run, pack, measure=measure, say=say).size.working_side
 
-    assert exported(0.5, 0.6) == round(1.4 * 72)
-    assert inkbridge.load(tmp_path / "x.stylepack").info.size.short_side == round(1.4 * 72)
-    assert exported(0.6, 0.5) == 0
-    assert exported(0.5, 0.5) == 0
+    assert SHARES == (1.0, 0.75, 1.4)
+    assert exported(0.5, 0.4, 0.6) == round(1.4 * 72)
+    assert inkbridge.load(tmp_path / "x.stylepack").info.size.working_side == round(1.4 * 72)
+    assert exported(0.5, 0.6, 0.4) == round(0.75 * 72)
+    assert exported(0.6, 0.5, 0.5) == 72
+    assert exported(0.5, 0.5, 0.5) == 72
+    assert export_run(tmp_path / "run", tmp_path / "x.stylepack").size.working_side == 72
     shutil.rmtree(tmp_path / "run" / "cache")
     said: list[str] = []
     assert exported(say=said.append) == 0
-    assert "as small as they are" in said[0]
+    assert "as large as it is" in said[0]
     pairs = load_config(None, ["recipe=paired", *TINY[:6]])
     train(toy_folders[0], toy_folders[0], tmp_path / "pairs", pairs, Budget(images=4))
     assert exported(run="pairs") == 0
@@ -92,7 +101,10 @@ def test_pictures_that_crops_showed_whole_are_painted_with_their_border(toy_fold
         ]
         train(*toy_folders, tmp_path / f"{crop}", load_config(None, settings), Budget(images=4))
         pack = tmp_path / f"{crop}.stylepack"
-        assert export_run(tmp_path / f"{crop}", pack).size.border == border
+        info = export_run(tmp_path / f"{crop}", pack)
+        assert info.size.border == border
+        # As tall as a line of text is, whatever it holds.
+        assert info.size.working_side == (72 if border else 0)
         assert inkbridge.load(pack).info.size.border == border
         assert inkbridge.load(pack).apply(made_picture(72, 99, 1)).shape == (72, 99, 3)
 
@@ -104,7 +116,7 @@ def test_the_command_decides_by_the_measure_of_training(toy_folders, tmp_path, m
         assert {name: len(pictures) for name, pictures in styles.items()} == {"style": 10}
         return 120
 
-    monkeypatch.setattr("inkbridge.train.export.choose_short_side", chosen)
+    monkeypatch.setattr("inkbridge.train.export.choose_working_side", chosen)
     train(*toy_folders, tmp_path / "run", load_config(None, TINY), Budget(images=8))
     export(tmp_path / "run", out=tmp_path / "x.stylepack", eye="none")
-    assert inkbridge.load(tmp_path / "x.stylepack").info.size.short_side == 120
+    assert inkbridge.load(tmp_path / "x.stylepack").info.size.working_side == 120
