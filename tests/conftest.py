@@ -194,7 +194,7 @@ def tiny_packs(tmp_path_factory):
     folder, found = tmp_path_factory.mktemp("tiny"), {}
     for kind in ("modulated", "resnet6", "unet256"):
         torch.manual_seed(3)
-        config = GeneratorConfig(kind=kind, width=8, body=16, num_blocks=1, style_dim=4)
+        config = GeneratorConfig(kind=kind, width=8, body=16, num_blocks=1, style_dim=4, uneven=0.2)
         generator = make_generator(config)
         with torch.no_grad():
             for name, value in generator.named_parameters():

@@ -9,11 +9,13 @@ from inkbridge.train.export import to_onnx
 from inkbridge.train.networks.generator import STRIDE, Generator, GeneratorConfig
 
 
-@pytest.fixture(scope="module")
-def real_network():
+@pytest.fixture(scope="module", params=[0.0, 0.3], ids=["even", "uneven"])
+def real_network(request):
     """A generator of the real architecture with strong weights, as ONNX, and how far it looks."""
     torch.manual_seed(0)
-    generator = Generator(GeneratorConfig(width=8, body=16, num_blocks=1, style_dim=8)).eval()
+    generator = Generator(
+        GeneratorConfig(width=8, body=16, num_blocks=1, style_dim=8, uneven=request.param)
+    ).eval()
     with torch.no_grad():
         generator.to_rgb.weight.mul_(3)
         generator.surface.to_rgb.weight.mul_(20)

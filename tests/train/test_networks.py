@@ -1,8 +1,16 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
 from inkbridge.train.networks.discriminator import Discriminator, DiscriminatorConfig
-from inkbridge.train.networks.generator import STRIDE, Generator, GeneratorConfig, ModulatedConv
+from inkbridge.train.networks.generator import (
+    STRIDE,
+    Generator,
+    GeneratorConfig,
+    ModulatedConv,
+    draw_grain,
+)
 from inkbridge.train.networks.projection import ProjectionHeads, sample_positions
 
 
@@ -127,3 +135,36 @@ def test_the_discriminator_sees_fine_detail_from_the_first_update():
     (meshed,), _ = discriminator(mesh)
     (lighter,), _ = discriminator(plain + 0.1)
     assert (meshed - logits).abs().mean() > (lighter - logits).abs().mean()
+
+
+def test_an_even_picture_is_painted_along_spots_of_grain():
+    torch.manual_seed(0)
+    config = GeneratorConfig(width=8, body=16, num_blocks=1, style_dim=4, uneven=0.1)
+    generator, even = Generator(config).eval(), Generator(replace(config, uneven=0.0)).eval()
+    torch.nn.init.zeros_(generator.surface.to_rgb.weight)  # no paper
+    even.load_state_dict(generator.state_dict(), strict=False)
+    flat = torch.full((1, 3, 96, 96), 0.2)
+    first, second = (draw_grain(flat, torch.Generator().manual_seed(seed)) for seed in (1, 2))
+    with torch.no_grad():
+        spots = generator.uneven(first)
+        assert abs(float(spots[..., 12:-12, 12:-12].std()) - 0.1) < 0.02
+        assert abs(generator.uneven.amount - 0.1) < 1e-6
+        # A pixel and its neighbour belong to one spot, those 13 away to two.
+        assert float((spots[..., 1:] * spots[..., :-1]).mean()) > 0.008
+        assert abs(float((spots[..., 13:] * spots[..., :-13]).mean())) < 0.004
+        style = generator.styles
+        assert torch.equal(even(flat, style, first), even(flat, style, second))
+        assert (generator(flat, style, first) - generator(flat, style, second)).std() > 1e-3
+        assert torch.equal(generator(flat, style), even(flat, style))
+    assert not any(parameter.requires_grad for parameter in generator.uneven.parameters())
+
+
+def test_a_network_of_before_unevenness_is_read_and_stays_even():
+    config = GeneratorConfig(width=8, body=16, num_blocks=1, style_dim=4)
+    before, after = Generator(config), Generator(replace(config, uneven=0.1))
+    after.load_state_dict(before.state_dict())
+    assert after.uneven.amount == 0.0
+    image = torch.rand(1, 3, 64, 64) * 2 - 1
+    grain = draw_grain(image, torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert torch.allclose(before(image, before.styles, grain), after(image, before.styles, grain))

@@ -47,7 +47,9 @@ def keras_model(network: OneStyle, border: int, batch_size: int | None = None) -
 
 
 def _folded(network: Folded, x: Any, border: int) -> Any:
-    image = x
+    grain = _grain(x, border)
+    if (uneven := network.uneven) is not None:
+        x = x + _spots("uneven_across", uneven.across, _spots("uneven_down", uneven.down, grain))
     first, second, third = cast("list[nn.Conv2d]", list(network.encoder))
     x = _act(_unshuffled_conv("encoder_0", first)(x))
     quarter = _act(conv("encoder_1", second, x))
@@ -58,7 +60,7 @@ def _folded(network: Folded, x: Any, border: int) -> Any:
     x = double(_act(conv("up2", network.up2, x)))
     x = _act(conv("refine", network.refine, x))
     x = _act(double(conv("to_full", network.to_full, x)))
-    return ops.tanh(conv("to_rgb", network.to_rgb, x) + _paper(network.surface, image, border))
+    return ops.tanh(conv("to_rgb", network.to_rgb, x) + _paper(network.surface, grain))
 
 
 def _blocks(name: str, blocks: nn.ModuleList, x: Any) -> Any:
@@ -69,8 +71,14 @@ def _blocks(name: str, blocks: nn.ModuleList, x: Any) -> Any:
     return x
 
 
-def _paper(surface: Any, image: Any, border: int) -> Any:
-    grain = _grain(image, border)
+def _spots(name: str, smooth: nn.Conv2d, x: Any) -> Any:
+    made = layers.Conv2D(1, smooth.kernel_size, padding="same", use_bias=False, trainable=False, name=name)
+    made.build((None, None, None, 1))
+    made.set_weights([smooth.weight.detach().numpy().transpose(2, 3, 1, 0)])
+    return made(x)
+
+
+def _paper(surface: Any, grain: Any) -> Any:
     coarse = _act(_unshuffled_conv("surface_half1", surface["half1"])(grain))
     fine = double(conv("surface_half2", surface["half2"], coarse))
     texture = _act(fine + conv("surface_full", surface["full"], grain))

@@ -128,7 +128,7 @@ def network_with(channels: Mapping[str, int]) -> OneStyle:
     if "downs_0" in channels:
         return UNet(GeneratorConfig(width=channels["downs_0"]), 1)
     num_blocks = sum(name.startswith("blocks_") and name.endswith("conv1") for name in channels)
-    return Folded(channels["encoder_0"], channels["encoder_2"], num_blocks)
+    return Folded(channels["encoder_0"], channels["encoder_2"], num_blocks, "uneven_down" in channels)
 
 
 def painted_by_pack(

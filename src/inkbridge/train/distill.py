@@ -173,7 +173,10 @@ def smaller(sizes: GeneratorConfig) -> list[GeneratorConfig]:
 def _sizes_of(generator: Generator) -> GeneratorConfig:
     width, _, body = generator.feature_channels
     dim = generator.styles.shape[1]
-    return GeneratorConfig(width=width, body=body, num_blocks=len(generator.blocks), style_dim=dim)
+    uneven = 0.0 if generator.uneven is None else generator.uneven.amount
+    return GeneratorConfig(
+        width=width, body=body, num_blocks=len(generator.blocks), style_dim=dim, uneven=uneven
+    )
 
 
 def _timed(generator: Generator) -> Callable[[], float]:

@@ -28,6 +28,8 @@ from inkbridge.train.recipes.multistyle import Multistyle
 from inkbridge.train.recipes.repair import Repair
 
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
+UNEVEN = "uneven."
+"""Begins the names of the weights of `Unevenness`."""
 
 
 def start_from(recipe: Recipe, wanted: str, styles: Mapping[str, PictureSet]) -> None:
@@ -66,7 +68,10 @@ def start_from(recipe: Recipe, wanted: str, styles: Mapping[str, PictureSet]) ->
             for name, pictures in styles.items()
         ]
         first = torch.from_numpy(np.concatenate(codes))
-    state = generator.state_dict() | {"styles": first}
+    # How uneven pictures are made is a setting of the recipe's.
+    state = {name: value for name, value in generator.state_dict().items() if not name.startswith(UNEVEN)}
+    own = {name: value for name, value in recipe.generator.state_dict().items() if name.startswith(UNEVEN)}
+    state |= own | {"styles": first}
     pairs: list[tuple[nn.Module, dict[str, Tensor]]] = [
         (recipe.generator, state),
         (recipe.generator_ema, state),
@@ -102,7 +107,9 @@ def keep_of_pack(generator: nn.Module, wanted: str, share: float) -> None:
     codes = torch.tensor([style.code for style in file.info.styles])
     before = generator_of(file, wanted).state_dict() | {"styles": codes}
     mixed = {
-        name: torch.lerp(after, before[name], share) if before[name].shape == after.shape else after
+        name: torch.lerp(after, before[name], share)
+        if name in before and before[name].shape == after.shape
+        else after
         for name, after in state.items()
     }
     generator.load_state_dict(mixed)
@@ -117,6 +124,7 @@ def generator_of(file: PackFile, name: str) -> Generator:
             body=weights["encoder.2.weight"].shape[0],
             num_blocks=sum(key.startswith("blocks.") and key.endswith("conv1.weight") for key in weights),
             style_dim=weights["up1.affine.weight"].shape[1],
+            uneven=float(f"{UNEVEN}across.weight" in weights),
         )
         generator = Generator(sizes)
         _load(generator, {"styles": generator.styles.detach()} | weights)

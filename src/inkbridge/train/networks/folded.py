@@ -13,7 +13,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from inkbridge.train.networks.generator import FULL, RELIEF, STRIDE, SURFACE, Generator, ModulatedConv
+from inkbridge.train.networks.generator import (
+    FULL,
+    RELIEF,
+    SPOT,
+    STRIDE,
+    SURFACE,
+    Generator,
+    ModulatedConv,
+    Unevenness,
+)
 
 SLOPE = 0.2
 """Of all leaky ReLUs."""
@@ -41,8 +50,8 @@ class Folded(nn.Module):
     multiple = STRIDE
     border: int | None = Generator.border
 
-    def __init__(self, width: int, body: int, num_blocks: int) -> None:
-        """The numbers are those of `generator.GeneratorConfig`."""
+    def __init__(self, width: int, body: int, num_blocks: int, uneven: bool = False) -> None:
+        """The numbers are those of `generator.GeneratorConfig`; `uneven`: whether it has any `Unevenness`."""
         super().__init__()
         self.styles = nn.Parameter(torch.zeros(1, 1), requires_grad=False)
         self.encoder = nn.ModuleList(
@@ -68,8 +77,11 @@ class Folded(nn.Module):
                 "to_rgb": nn.Conv2d(SURFACE, 3, 3, padding=1, bias=False),
             }
         )
+        self.uneven = Unevenness(1.0) if uneven else None
 
     def forward(self, image: Tensor, style: Tensor | None = None, grain: Tensor | None = None) -> Tensor:
+        if self.uneven is not None and grain is not None:
+            image = image + self.uneven(grain)
         half = F.leaky_relu(self.encoder[0](F.pixel_unshuffle(image, 2)), SLOPE)
         quarter = F.leaky_relu(self.encoder[1](half), SLOPE)
         x = F.leaky_relu(self.encoder[2](quarter), SLOPE)
@@ -92,7 +104,7 @@ class Folded(nn.Module):
 
     def receptive_radius(self) -> int:
         """How far, in pixels, an output pixel looks in each direction (an upper bound)."""
-        return 3 + 8 + 12 * (3 + 2 * len(self.blocks))
+        return 3 + 8 + 12 * (3 + 2 * len(self.blocks)) + (0 if self.uneven is None else SPOT - 1)
 
     def _paper(self, grain: Tensor) -> Tensor:
         layers = self.surface
@@ -120,7 +132,9 @@ def fold(generator: Generator, code: Tensor) -> Folded:
     gain = generator.surface.gain(code)[0]
     found["surface.to_rgb.weight"] = generator.surface.to_rgb.weight * gain[None, :, None, None]
     half, _, body = generator.feature_channels
-    folded = Folded(half, body, len(generator.blocks)).eval().requires_grad_(False)
+    folded = (
+        Folded(half, body, len(generator.blocks), generator.uneven is not None).eval().requires_grad_(False)
+    )
     found["styles"] = torch.zeros(1, 1)
     folded.load_state_dict({name: found[name] for name in folded.state_dict()})
     return folded

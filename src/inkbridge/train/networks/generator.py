@@ -25,6 +25,8 @@ SURFACE = 8
 RELIEF = 0.3
 """How much, before the last nonlinearity, the surface may add: paper, not a picture. Stripes as a style were
 painted by an unbounded one all alone, and nothing was left of the content."""
+SPOT = 7
+"""Pixels of the squares of grain that are averaged, twice, to spots."""
 LEAST_SLOPE = 0.01
 """The last nonlinearity passes at least this share of a gradient on."""
 
@@ -44,6 +46,8 @@ class GeneratorConfig:
     """Residual blocks at 1/8 resolution, and as many again at 1/4 (modulated)."""
     style_dim: int = 64
     """Numbers in a style code (modulated)."""
+    uneven: float = 0.0
+    """Root mean square of the spots that are added to a picture before it is painted (modulated)."""
 
 
 class Shift(nn.Module):
@@ -122,6 +126,42 @@ class ResidualBlock(nn.Module):
         return F.leaky_relu((x + self.conv2(y, style)) * math.sqrt(0.5), 0.2)
 
 
+class Unevenness(nn.Module):
+    """Grain (N x 1 x H x W), smoothed to spots some pixels wide, which are added to a picture.
+
+    Where a picture is even, moments of the eye's features still ask for the strokes of the example, and a
+    network that is the same everywhere answers with a lattice. It draws strokes along spots as it does along
+    forms. Losses compare the result with the picture as it was. Nothing here learns.
+    """
+
+    def __init__(self, amount: float) -> None:
+        """`amount`: root mean square of the spots, in units of [-1, 1]."""
+        super().__init__()
+        once = torch.ones(SPOT)
+        twice = F.conv1d(once[None, None], once[None, None], padding=SPOT - 1)[0, 0]
+        twice = twice / twice.norm()
+        size = len(twice)
+        self.down = nn.Conv2d(1, 1, (size, 1), padding=(size // 2, 0), bias=False)
+        self.across = nn.Conv2d(1, 1, (1, size), padding=(0, size // 2), bias=False)
+        self.down.weight = nn.Parameter(twice.view(1, 1, -1, 1), requires_grad=False)
+        self.across.weight = nn.Parameter(amount * twice.view(1, 1, 1, -1), requires_grad=False)
+
+    def forward(self, grain: Tensor) -> Tensor:
+        spots: Tensor = self.across(self.down(grain))
+        return spots
+
+    @property
+    def amount(self) -> float:
+        """Root mean square of the spots."""
+        return float(self.across.weight.norm())
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
+        # Networks of before there was unevenness had none.
+        state_dict.setdefault(f"{prefix}down.weight", self.down.weight.detach())
+        state_dict.setdefault(f"{prefix}across.weight", torch.zeros_like(self.across.weight))
+        super()._load_from_state_dict(state_dict, prefix, *others)
+
+
 class Surface(nn.Module):
     """What paper, silk or wood looks like close by, from grain alone: N x 1 x H x W to N x 3 x H x W.
 
@@ -164,7 +204,8 @@ class Generator(nn.Module):
     between: one that shuffled 12 channels into 2 x 2 pixels gave each of the four its own weights, and left a
     mesh of two pixels, too faint to be seen, that the discriminator spoke of and of nothing else.
 
-    Grain becomes the surface that is painted on, and is added last: no stroke depends on it.
+    Grain becomes the surface that is painted on, and is added last. Where `uneven` is more than 0 the picture
+    is first made uneven by it.
     """
 
     multiple = STRIDE
@@ -196,15 +237,20 @@ class Generator(nn.Module):
         self.to_full = ModulatedConv(width, FULL, dim)
         self.to_rgb = nn.Conv2d(FULL, 3, 3, padding=1)
         self.surface = Surface(dim)
+        self.uneven = Unevenness(config.uneven) if config.uneven else None
 
     def forward(self, image: Tensor, style: Tensor, grain: Tensor | None = None) -> Tensor:
+        if self.uneven is not None and grain is not None:
+            image = image + self.uneven(grain)
         _, quarter, deep = self.features(image)
         return self._decode(quarter, deep, style, grain)
 
     def with_features(
         self, image: Tensor, style: Tensor, grain: Tensor | None = None
     ) -> tuple[Tensor, list[Tensor]]:
-        """The result and `features(image)`, for the price of the result."""
+        """The result and the features of what is painted, for the price of the result."""
+        if self.uneven is not None and grain is not None:
+            image = image + self.uneven(grain)
         half, quarter, deep = self.features(image)
         return self._decode(quarter, deep, style, grain), [half, quarter, deep]
 
@@ -227,7 +273,8 @@ class Generator(nn.Module):
         """How far, in pixels, an output pixel looks in each direction (an upper bound)."""
         num_blocks = len(self.blocks)
         at_full, at_half, at_quarter, at_eighth = 3, 2 * 4, 4 * (3 + 2 * num_blocks), 8 * (3 + 2 * num_blocks)
-        return at_full + at_half + at_quarter + at_eighth
+        spots = 0 if self.uneven is None else SPOT - 1
+        return at_full + at_half + at_quarter + at_eighth + spots
 
     def _decode(self, quarter: Tensor, deep: Tensor, style: Tensor, grain: Tensor | None) -> Tensor:
         for block in self.blocks:

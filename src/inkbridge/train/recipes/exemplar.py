@@ -33,7 +33,7 @@ from inkbridge.train.networks.discriminator import DiscriminatorConfig
 from inkbridge.train.networks.encoder import EncoderConfig, StyleEncoder
 from inkbridge.train.networks.eye import Eye
 from inkbridge.train.networks.eye_heads import EyeHeads
-from inkbridge.train.networks.generator import ModulatedConv, draw_grain
+from inkbridge.train.networks.generator import GeneratorConfig, ModulatedConv, draw_grain
 from inkbridge.train.optimizers import OptimizerConfig
 from inkbridge.train.recipe import AdversarialConfig, Choice, GanConfig, Recipe, Verdict, mean
 from inkbridge.train.regularizers import PENALTIES
@@ -100,6 +100,7 @@ class ExemplarConfig(GanConfig):
     }
 
     batch: int = 2
+    generator: GeneratorConfig = field(default_factory=lambda: GeneratorConfig(uneven=0.09))
     eye: str = "squeezenet11"
     """The trained eye: the bundled one by its name, or a file (`inkbridge.eye.read_eye`)."""
     losses: ExemplarLossConfig = field(default_factory=ExemplarLossConfig)
