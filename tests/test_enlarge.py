@@ -80,7 +80,16 @@ def test_steps_grow_to_the_very_size():
     assert plan_sizes((400, 300), (4000, 3000)) == [(1000, 750), (4000, 3000)]
     assert plan_sizes((400, 300), (4001, 3001)) == [(1001, 751), (4001, 3001)]
     assert plan_sizes((400, 300), (1700, 1250)) == [(600, 450), (1700, 1250)]
+    # A picture of 36 megapixels that is to be a tenth larger: not by way of 580.
+    assert plan_sizes((7000, 5200), (7700, 5720)) == []
     assert plan_sizes((10, 10), (640, 640)) == [(40, 40), (160, 160), (640, 640)]
+
+
+def test_of_a_tiny_painting_nothing_is_cut_off(enlarger):
+    halves = np.full((2, 2, 3), 230, np.uint8)
+    halves[:, 0] = 30
+    large = enlarger.enlarged(halves, 5, 5).astype(float).mean((0, 2))
+    assert large[0] + large[4] == pytest.approx(260, abs=25)
 
 
 def test_an_enlarged_stroke_has_edges_and_grain(enlarger):
@@ -106,7 +115,7 @@ def test_the_same_picture_is_enlarged_alike_and_flat_paper_is_not_flat(enlarger)
     assert abs(first.mean() - 200) < 4
 
 
-def test_a_stroke_is_a_share_of_the_picture(tmp_path):
+def test_a_stroke_is_a_share_of_the_picture():
     """From 300 pixels to 12 megapixels the same photograph is the same painting."""
     with Image.open(PHOTO) as image:
         photo = image.convert("RGB")
@@ -158,7 +167,7 @@ def test_it_is_painted_at_the_size_that_the_pack_says(tmp_path, size, stroke, wo
     assert (height, width) == tuple(-(-side // multiple) * multiple for side in worked)
 
 
-@pytest.mark.parametrize("stroke", [0, -1, 0.2, 4.1, 1e9, float("nan"), "bold"])
+@pytest.mark.parametrize("stroke", [0, -1, 0.2, 4.1, 1e9, float("nan"), "bold", None, True, [1.0]])
 def test_a_stroke_that_is_none_is_refused_in_a_sentence(tints, stroke):
     with pytest.raises(ConfigError, match=r"stroke = .* cannot be used: it must be from 0\.25 to 4, or full"):
         inkbridge.load(tints).apply(made_picture(20, 30), stroke=stroke)
@@ -184,10 +193,12 @@ def test_progress_goes_up_to_all_tiles(tmp_path):
     pack = inkbridge.load(tmp_path / "share.stylepack")
     steps = []
     rgb = made_picture(TILE * FACTOR + 40, 700)
-    pack.apply_to(Picture(rgb), Look(), lambda done, total: steps.append((done, total)))
-    assert [done for done, _ in steps] == list(range(1, len(steps) + 1))
-    assert {total for _, total in steps} == {len(steps)}
-    assert len(steps) > 3
+    for look in (Look(), Look(mask=np.full((8, 8), 255, np.uint8), outside="redder")):
+        steps.clear()
+        pack.apply_to(Picture(rgb), look, lambda done, total: steps.append((done, total)))
+        assert [done for done, _ in steps] == list(range(1, len(steps) + 1))
+        assert {total for _, total in steps} == {len(steps)}
+        assert len(steps) > 3
 
 
 def test_packs_of_before_are_painted_as_they_were(tints):

@@ -236,6 +236,52 @@ def test_a_killed_one_goes_on_where_it_was(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.tif", "out.tif"]
 
 
+def test_strokes_of_16_bits_lie_where_those_of_8_do(tmp_path):
+    """Painted at a fraction of the size and enlarged; resizing rounds in another way."""
+    file = pack_file()
+    file.info.size.working_side = 100
+    pack, rgb = StylePack(file, "share"), made_picture(380, 520) // 2 + 64
+    deep = pyvips.Image.new_from_array(rgb.astype(np.uint16) * 257).copy(interpretation="rgb16")
+    deep.write_to_file(str(tmp_path / "in.png"))
+    paint_in_pieces(pack, tmp_path / "in.png", tmp_path / "out.png", Look())
+    painted = pixels(tmp_path / "out.png")
+    assert painted.dtype == np.uint16
+    whole = pack.apply(rgb).astype(float)
+    assert np.abs(painted / 257 - whole).mean() < 1.5
+    shifted = np.abs(painted[:, 2:] / 257 - whole[:, :-2]).mean()
+    assert shifted > 1.5 * np.abs(painted / 257 - whole).mean()
+
+
+@pytest.mark.parametrize("changed", ["enlarger", "size"])
+def test_what_another_enlarger_or_size_painted_is_painted_anew(tmp_path, monkeypatch, changed):
+    file = pack_file()
+    file.info.size.working_side = 48
+    rgb = made_picture(200, 300)
+    Image.fromarray(rgb).save(tmp_path / "in.png")
+
+    def stop(done, total):
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        paint_in_pieces(
+            StylePack(file, "share"), tmp_path / "in.png", tmp_path / "out.png", Look(), on_tile=stop
+        )
+    (key,) = tmp_path.glob(".out.png.painting-0/key")
+    before = key.read_text()
+    if changed == "enlarger":
+        monkeypatch.setattr(large, "identity", lambda: "another")
+    else:
+        file.info.size.border = 0
+
+    def look(done, total):
+        if done == 1:
+            assert key.read_text() != before
+
+    paint_in_pieces(StylePack(file, "share"), tmp_path / "in.png", tmp_path / "out.png", Look(), on_tile=look)
+    assert np.array_equal(pixels(tmp_path / "out.png"), StylePack(file, "share").apply(rgb))
+
+
 def test_another_look_does_not_go_on_with_what_is_there(tmp_path):
     pack, rgb = inkbridge.load("east-west"), made_picture(64, 64)
     Image.fromarray(rgb).save(tmp_path / "in.png")

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from inkbridge.enlarge import identity
 from inkbridge.errors import ConfigError, DataError, MissingExtraError
 from inkbridge.images import RGB, Picture, hold, write_atomically
 from inkbridge.look import Look, open_picture
@@ -111,6 +112,8 @@ def paint_film(
         stat.st_size,
         stat.st_mtime_ns,
         pack.info.generator_sha256,
+        identity(),
+        repr(pack.info.size),
         str(pack.device),
     ]
     said = [repr(config), repr(replace(look, style=None, outside=None, mask=None)), code.tolist()]

@@ -20,7 +20,17 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from inkbridge.enlarge import FACTOR, OVERLAP, TILE, block_of, from_blocks, plan_sizes
+from inkbridge.enlarge import (
+    FACTOR,
+    LARGE,
+    OVERLAP,
+    TILE,
+    block_of,
+    from_blocks,
+    identity,
+    is_cut,
+    plan_sizes,
+)
 from inkbridge.errors import DataError, MissingExtraError
 from inkbridge.images import (
     FORMATS,
@@ -40,8 +50,6 @@ from inkbridge.tiling import Tile, plan_tiles
 if TYPE_CHECKING:
     from inkbridge.pack import StylePack
 
-LARGE = 40_000_000
-"""Pictures with more pixels are painted in pieces."""
 KEEPS_16_BITS = frozenset({".png", ".tif", ".tiff"})
 SOFT = 4.0
 """A mask's softened edge, in pixels of the smaller copy in which it is softened."""
@@ -94,7 +102,8 @@ def paint_in_pieces(
 
     JPEG, PNG, WebP, AVIF and TIFF. 16 bits a channel stay where PNG or TIFF is written; EXIF, ICC profile and
     transparency too; CMYK becomes sRGB by its profile. What is painted is what `StylePack.apply_to` paints,
-    but for the rounding of float sums (and, with another size to work at or a mask, of resizing). The
+    but for the rounding of float sums (and of resizing: of masks, of 16 bits, of what is too large to be
+    resized in memory). The
     same call goes on after the last tile that was painted, from files beside the target, which go when it is
     whole. Raises DataError for an unusable picture, MissingExtraError without pyvips.
     """
@@ -194,8 +203,8 @@ def _read(source: Path, max_pixels: int) -> _Original:
 
 
 class _Painting:
-    """A picture as a style code paints it: a folder beside the target, with a file for each tile of the last
-    network: of the generator, or of the enlarger where the painting is to be larger than it is painted."""
+    """A picture as a style code paints it: a folder beside the target, with a file for each tile, first of
+    the generator, then of each enlargement."""
 
     def __init__(
         self,
@@ -212,7 +221,8 @@ class _Painting:
         begin = worked.width, worked.height
         self._sizes = [begin, *plan_sizes(begin, size)]
         self.num_tiles = sum(len(self._tiles(step)) for step in range(len(self._sizes)))
-        facts = [key, pack.info.generator_sha256, code.tolist(), worked.width, worked.height]
+        facts = [key, pack.info.generator_sha256, identity(), repr(pack.info.size), code.tolist()]
+        facts += [worked.width, worked.height]
         self._key = hashlib.sha256(json.dumps([*facts, str(pack.device)]).encode()).hexdigest()
         self._folder = target.with_name(f".{target.name}.painting-{number}")
 
@@ -228,7 +238,9 @@ class _Painting:
             done = 0
             for step in range(len(self._sizes)):
                 tiles = self._tiles(step)
-                # What a step begins with is a sixteenth of the result at most, so it may lie in memory.
+                if step == 1:
+                    self._pack.rest()
+                # What an enlargement begins with is far smaller than the result, so it may lie in memory.
                 network = self._pack.enlarger.network if step else self._pack.network(self._code)
                 picture = self._painted(step - 1).copy_memory() if step else self._worked
                 region = _vips().Region.new(picture)
@@ -267,7 +279,7 @@ class _Painting:
         # Tiles at the right and the bottom are smaller; they are joined as if they were not.
         joined = vips.Image.arrayjoin(parts, across=across).crop(0, 0, factor * width, factor * height)
         width, height = self._sizes[step]
-        if 0 <= joined.width - width < FACTOR and 0 <= joined.height - height < FACTOR:
+        if is_cut((joined.width, joined.height), (width, height)):
             return joined.crop(0, 0, width, height)
         return _resized(joined, width, height)
 
@@ -312,8 +324,8 @@ def _resized(image: Any, width: int, height: int) -> Any:
     if (width, height) == (image.width, image.height):
         return image
     blocks = block_of((image.width, image.height), (width, height))
-    small = max(image.width * image.height, width * height) <= LARGE
-    if image.format == "uchar" and image.bands == 3 and (small or max(blocks) > 1):
+    held = max(image.width * image.height // (blocks[0] * blocks[1]), width * height)
+    if image.format == "uchar" and image.bands == 3 and held <= LARGE:
         found = np.ascontiguousarray(_resized_by_rows(image, blocks, width, height))
         return _vips().Image.new_from_array(found).copy(interpretation=image.interpretation)
     across, down = width / image.width, height / image.height

@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Literal
 
 import numpy as np
@@ -63,7 +64,10 @@ class Look:
             if not low <= value <= high:
                 raise ConfigError(f"{name} = {value} cannot be used: it must be from {low:g} to {high:g}.")
         stroke = self.stroke
-        if stroke != FULL and (isinstance(stroke, str) or not MIN_STROKE <= stroke <= MAX_STROKE):
+        number = isinstance(stroke, Real) and not isinstance(stroke, bool)
+        if not (isinstance(stroke, str) and stroke == FULL) and not (
+            number and MIN_STROKE <= stroke <= MAX_STROKE
+        ):
             raise _no_stroke(stroke)
         if self.outside is not None and self.mask is None:
             raise ConfigError("outside needs a mask: it is the style of what the mask leaves out.")

@@ -19,7 +19,7 @@ from PIL import Image
 from inkbridge.catalogue import find_pack, list_styles
 from inkbridge.devices import CPU, Device, chosen_device
 from inkbridge.engine import EncoderEngine, Engine
-from inkbridge.enlarge import Enlarger, resized, tiles_of
+from inkbridge.enlarge import enlarger_for, resized, tiles_of
 from inkbridge.errors import ConfigError, DataError, PackError
 from inkbridge.images import RGB, Picture, to_network, to_pil
 from inkbridge.look import (
@@ -73,7 +73,7 @@ class StylePack:
         dim = len(file.info.styles[0].code)
         self._engine = Engine(file.generator, name, dim, file.info.size.multiple, threads, device)
         self._encoder = EncoderEngine(file.encoder, name, dim) if file.encoder is not None else None
-        self.enlarger = Enlarger(threads, device)
+        self.enlarger = enlarger_for(threads, device)
 
     @property
     def default_style(self) -> str:
@@ -126,13 +126,17 @@ class StylePack:
         if 0 in picture.rgb.shape:
             raise DataError(f"The picture has no pixels ({list(picture.rgb.shape)}).")
         notes = [*picture.notes, *self.notes_for(picture.rgb.shape[1], picture.rgb.shape[0], look)]
-        rgb = self._paint(picture.rgb, code, look, on_tile)
+        num = 1 if look.mask is None or look.outside is None else 2
+        rgb = self._paint(picture.rgb, code, look, lambda done, total: on_tile(done, num * total))
         if look.mask is not None:
             mask, said = soft_mask(look.mask, *picture.rgb.shape[:2])
             notes += said
             ground = picture.rgb
             if look.outside is not None:
-                ground = self._paint(ground, self.code(look.outside), look, on_tile)
+                outside = self.code(look.outside)
+                ground = self._paint(
+                    ground, outside, look, lambda done, total: on_tile(total + done, num * total)
+                )
             rgb = mix(ground, rgb, mask)
         return replace(picture, rgb=rgb, notes=notes)
 

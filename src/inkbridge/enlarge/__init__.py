@@ -7,9 +7,10 @@ so that tiles agree with the whole and the same picture is enlarged alike.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable
-from functools import cached_property
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from inkbridge.engine import EnlargerEngine
 from inkbridge.images import RGB
 from inkbridge.tiling import apply_tiled, grain, plan_tiles
 
+NETWORK = Path(__file__).with_name("enlarger.onnx")
 FACTOR = 4
 """How many times larger what the network gives is."""
 GRAIN = 2
@@ -28,9 +30,18 @@ GRAIN = 2
 OVERLAP = 10
 """How many pixels of what it is given a pixel of the result looks far."""
 LEAST_GROWTH = 1.5
-"""How many times as large as what was painted the second enlargement begins at least."""
+"""A second enlargement begins at no less than this many times what was painted."""
+MOST_TOO_LARGE, LARGE = 3.0, 40_000_000
+"""What would be more pixels than this share of the target and than these in all, only to be reduced again, is
+resized without the network."""
 TILE = 384
 """Largest side of what it is given at once, without the overlap."""
+
+
+@lru_cache
+def enlarger_for(threads: int, device: Device) -> Enlarger:
+    """One for all packs; `threads` and `device` as for `inkbridge.engine.Engine`."""
+    return Enlarger(threads, device)
 
 
 class Enlarger:
@@ -42,8 +53,7 @@ class Enlarger:
 
     @cached_property
     def _engine(self) -> EnlargerEngine:
-        path = Path(__file__).with_name("enlarger.onnx")
-        return EnlargerEngine(path.read_bytes(), path.name, self._threads, self._device)
+        return EnlargerEngine(NETWORK.read_bytes(), NETWORK.name, self._threads, self._device)
 
     def network(self, image: npt.NDArray[np.float32], top: int, left: int) -> npt.NDArray[np.float32]:
         """1 x 3 x h x w in [-1, 1], at that place of the picture -> FACTOR times as large."""
@@ -78,6 +88,12 @@ class Enlarger:
         return apply_tiled(self.network, rgb, OVERLAP, 1, TILE, on_tile, factor=FACTOR)
 
 
+@cache
+def identity() -> str:
+    """Changes when what enlarges does: what is half enlarged does not go on with another network."""
+    return f"{hashlib.sha256(NETWORK.read_bytes()).hexdigest()} {TILE}"
+
+
 def plan_sizes(size: tuple[int, int], target: tuple[int, int]) -> list[tuple[int, int]]:
     """To what each enlargement is brought on the way from `size` to `target`, both (width, height).
 
@@ -86,6 +102,9 @@ def plan_sizes(size: tuple[int, int], target: tuple[int, int]) -> list[tuple[int
     """
     ratio = max(wanted / have for wanted, have in zip(target, size, strict=True))
     num = max(math.ceil(math.log(ratio, FACTOR) - 1e-9), 0) if ratio > 1 else 0
+    made = FACTOR**2 * size[0] * size[1]
+    if num == 1 and made > max(MOST_TOO_LARGE * target[0] * target[1], LARGE):
+        return []
     shares = [FACTOR ** (num - number) for number in range(1, num + 1)]
     sizes = [(-(-target[0] // share), -(-target[1] // share)) for share in shares]
     if num > 1:
@@ -103,10 +122,15 @@ def tiles_of(size: tuple[int, int], target: tuple[int, int]) -> list[int]:
 
 
 def fitted(rgb: RGB, width: int, height: int) -> RGB:
-    """A picture at a size that is smaller: cut off where that takes less than FACTOR pixels, else reduced."""
-    if 0 <= rgb.shape[1] - width < FACTOR and 0 <= rgb.shape[0] - height < FACTOR:
+    """A picture at a size that is smaller: cut off where that takes next to nothing, else reduced."""
+    if is_cut((rgb.shape[1], rgb.shape[0]), (width, height)):
         return rgb[:height, :width]
     return resized(rgb, width, height)
+
+
+def is_cut(size: tuple[int, int], target: tuple[int, int]) -> bool:
+    """Whether a picture of (width, height) becomes another by a cut: where that moves nothing by 1%."""
+    return all(0 <= have - side <= 0.01 * side for have, side in zip(size, target, strict=True))
 
 
 def resized(rgb: RGB, width: int, height: int) -> RGB:

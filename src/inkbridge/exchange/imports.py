@@ -88,6 +88,7 @@ def import_file(
     title = title or to_title(name)
     if source is not None:
         found.size.short_side = source.info.size.short_side
+        found.size.working_side = source.info.size.working_side
         license = license or source.license
     info = PackInfo(
         title,
@@ -117,7 +118,7 @@ def _difference(found: Found, file: PackFile, name: str) -> float:
     """From the file's own network; TrainingError when it is too large, or nothing is painted at all."""
     multiple, code = found.size.multiple, np.array([CODE], np.float32)
     rng, largest = np.random.default_rng(0), 0.0
-    # Packs show a network two multiples at least, and earlier Keras files mirror a picture once.
+    # Packs show a network `least_seen`, two multiples at most; earlier Keras files mirror a picture once.
     least = border_of(file) + 2 * multiple
     for sides in ((96, 128), (136, 72)):
         height, width = (-(-max(side, least) // multiple) * multiple for side in sides)

@@ -1,8 +1,8 @@
 """A pack's generator as one network that needs nothing around it: a picture of any size in, its painting out.
 
 What `StylePack.apply` does around the network is inside: the picture mirrored at its border, its size brought
-to what the network takes and back, and the grain of the paper. Not inside: tiles, and small pictures painted
-enlarged.
+to what the network takes and back, and the grain of the paper. Not inside: tiles, the size at which a pack
+paints, and the enlarger.
 """
 
 from __future__ import annotations

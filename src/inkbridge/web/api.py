@@ -55,7 +55,7 @@ def api(jobs: Jobs) -> APIRouter:
         strength: Number = 1.0,
         keep_colour: Number = 0.0,
         stroke: Text = "1",
-        detail: Annotated[str | None, Form()] = None,
+        detail: Annotated[str | None, Form(include_in_schema=False)] = None,
         format: Text = "",
     ) -> FileResponse:
         """Paint a picture. `style` is NAME or NAME:WEIGHT, as often as wanted; `like` an example picture."""
