@@ -15,6 +15,7 @@ from torch import nn
 from conftest import made_picture, run_inkbridge
 from exchange.other_toolkits import ResnetGenerator, TransformerNet, UnetGenerator, with_random_weights
 from inkbridge.errors import ConfigError, DataError, InkbridgeError, TrainingError
+from inkbridge.exchange.formats import export_pack
 from inkbridge.exchange.imports import import_file
 from inkbridge.exchange.standalone import painted_by_pack
 from inkbridge.pack import load
@@ -323,3 +324,14 @@ def test_an_onnx_file_with_names_that_are_no_text_is_refused(tmp_path):
 def test_a_name_is_checked_before_the_file_is_read(tmp_path):
     with pytest.raises(ConfigError):
         import_file(tmp_path / "none.pth", "A b", tmp_path / "a.stylepack")
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation")  # of Keras and NumPy
+def test_what_came_from_a_pack_is_painted_at_the_size_that_it_said(tmp_path, tiny_packs):
+    source = load(tiny_packs["modulated"])
+    source.info.size.working_side = 48
+    export_pack(source.file, "pack", source.code(), "keras", tmp_path / "a.keras")
+    imported = import_file(tmp_path / "a.keras", "a", tmp_path / "a.stylepack", source=source.file)
+    assert imported.info.size.working_side == 48
+    photo = made_picture(200, 300)
+    assert np.abs(load(tmp_path / "a.stylepack").apply(photo).astype(int) - source.apply(photo)).max() <= 1

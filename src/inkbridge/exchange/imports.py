@@ -67,7 +67,7 @@ def import_file(
     """Make a style pack of a .keras file of ours, a checkpoint of a known toolkit (.pth), or an ONNX network.
 
     `name` is what people will type. `source` is the pack that it was exported from: licence, preview and the
-    size from which pictures are painted as they are come from there. `pixels` is the range of pixels of an
+    size at which pictures are painted come from there. `pixels` is the range of pixels of an
     ONNX network, where it cannot be told (`from_onnx.RANGES`). The pack is compared with the file's own
     network at two sizes before it is written. Raises DataError for a file that is none of these, damaged or
     hostile, ConfigError for a name that cannot be typed, TrainingError when the two differ.
