@@ -70,7 +70,10 @@ def test_a_painting_becomes_what_it_was_larger(enlarger, target):
     assert large.shape == (target[1], target[0], 3)
     if min(target) >= 72:
         back = reduced(large, 96, 72)
-        assert np.abs(back - small).mean() < 4
+        smooth = np.asarray(Image.fromarray(small).resize(target, Image.Resampling.BICUBIC))
+        lost = np.abs(reduced(smooth, 96, 72) - small).mean()
+        # Some of what is a pixel wide is taken for a mesh; half a pixel aside would be more than 3 times.
+        assert np.abs(back - small).mean() < max(1.7 * lost, 1)
         assert abs((back - small).mean()) < 2
 
 

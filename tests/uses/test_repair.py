@@ -137,7 +137,7 @@ def test_strength_goes_from_the_picture_to_the_repaired(pack):
 def test_tiles_are_the_whole_picture(pack, monkeypatch):
     hurt = damage(smooth(202, 200, 300), {"noise": 0.5, "holes": 0.5}, 1).rgb
     whole = pack.repair(hurt, colour=False)
-    monkeypatch.setattr(inkbridge.tiling.apply_tiled, "__defaults__", (64, lambda done, total: None, True))
+    monkeypatch.setattr(inkbridge.tiling.apply_tiled, "__defaults__", (64, lambda done, total: None, None, 1))
     assert np.abs(pack.repair(hurt, colour=False).astype(int) - whole).max() <= 1
 
 
