@@ -158,9 +158,9 @@ def test_without_a_picture_or_a_style_it_says_so(visit: Visit, photo: Path) -> N
 
 
 def test_stop_ends_the_work(visit: Visit, tmp_path: Path) -> None:
-    noise = np.random.default_rng(0).integers(0, 255, (3000, 3000, 3), np.uint8)
-    Image.fromarray(noise).save(tmp_path / "large.png")
-    visit.give(tmp_path / "large.png")
+    # Seconds of work on any machine, and quick to give.
+    Image.linear_gradient("L").resize((7000, 7000)).convert("RGB").save(tmp_path / "large.jpg")
+    visit.give(tmp_path / "large.jpg")
     visit.page.click("#ink-paint")
     visit.page.get_by_text("at work").wait_for()
     visit.page.click("#ink-stop")
