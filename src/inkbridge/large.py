@@ -22,7 +22,6 @@ from PIL import Image
 
 from inkbridge.enlarge import (
     FACTOR,
-    LARGE,
     OVERLAP,
     TILE,
     block_of,
@@ -50,6 +49,8 @@ from inkbridge.tiling import Tile, plan_tiles
 if TYPE_CHECKING:
     from inkbridge.pack import StylePack
 
+LARGE = 40_000_000
+"""Pictures with more pixels are painted in pieces, and resized in pieces."""
 KEEPS_16_BITS = frozenset({".png", ".tif", ".tiff"})
 SOFT = 4.0
 """A mask's softened edge, in pixels of the smaller copy in which it is softened."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable
-from functools import cache, cached_property, lru_cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -31,14 +31,15 @@ OVERLAP = 10
 """How many pixels of what it is given a pixel of the result looks far."""
 LEAST_GROWTH = 1.5
 """A second enlargement begins at no less than this many times what was painted."""
-MOST_TOO_LARGE, LARGE = 3.0, 40_000_000
-"""What would be more pixels than this share of the target and than these in all, only to be reduced again, is
-resized without the network."""
+MOST_TOO_LARGE = 3.0
+"""What would be more pixels than this share of the target, only to be reduced again,"""
+MOST_HELD = 40_000_000
+"""and more than these in all, is resized without the network."""
 TILE = 384
 """Largest side of what it is given at once, without the overlap."""
 
 
-@lru_cache
+@cache
 def enlarger_for(threads: int, device: Device) -> Enlarger:
     """One for all packs; `threads` and `device` as for `inkbridge.engine.Engine`."""
     return Enlarger(threads, device)
@@ -103,7 +104,7 @@ def plan_sizes(size: tuple[int, int], target: tuple[int, int]) -> list[tuple[int
     ratio = max(wanted / have for wanted, have in zip(target, size, strict=True))
     num = max(math.ceil(math.log(ratio, FACTOR) - 1e-9), 0) if ratio > 1 else 0
     made = FACTOR**2 * size[0] * size[1]
-    if num == 1 and made > max(MOST_TOO_LARGE * target[0] * target[1], LARGE):
+    if num == 1 and made > max(MOST_TOO_LARGE * target[0] * target[1], MOST_HELD):
         return []
     shares = [FACTOR ** (num - number) for number in range(1, num + 1)]
     sizes = [(-(-target[0] // share), -(-target[1] // share)) for share in shares]
